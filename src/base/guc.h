@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *		Settings.  All are documented in guc.c and in the README.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIGSPEC_GUC_H
+#define MIGSPEC_GUC_H
+
+#include "postgres.h"
+
+/* the most that migspec.max_workers can be set to */
+#define MIGSPEC_WORKER_SLOTS	64
+
+extern int	migspec_batch_rows; /* rows per batch, about */
+extern char *migspec_debug_point_setting;	/* see debugpoint.h */
+extern int	migspec_failed_rows_limit;	/* quarantined rows before giving up */
+extern bool migspec_fire_user_triggers; /* in the backfill */
+extern int	migspec_lock_retry_deadline;	/* ms */
+extern int	migspec_lock_timeout;	/* ms */
+extern int	migspec_max_workers;	/* job workers in the cluster */
+extern int	migspec_naptime;	/* ms, launcher and scheduler */
+extern int	migspec_window_pages;
+
+extern void migspec_guc_init(void);
+
+#endif							/* MIGSPEC_GUC_H */

@@ -1,0 +1,496 @@
+/*-------------------------------------------------------------------------
+ *
+ * pairs.c
+ *		The column pairs of a table, compiled and cached for the trigger.
+ *
+ * All that the sync trigger needs to know stands in its own arguments, which
+ * the server keeps in the relation cache:
+ *
+ *		conflict policy,
+ *		old column, new column, marker column, up function, down function,
+ *			primary side, "volatile"		-- for each pair
+ *
+ * so the hot path reads no table of ours, and a change of a pair reaches
+ * every backend by the invalidation that DDL on the table sends anyway,
+ * under the lock that this DDL takes: a statement that has started keeps the
+ * definition it started with, because it holds a lock that DDL waits for.
+ *
+ * Interleavings:
+ * - An invalidation arrives while a pair is in use (only an expression that
+ *   runs SQL can let one in): the entry is marked and dropped from the hash,
+ *   but its memory stays until the outermost user has released it.
+ * - The trigger is entered again for the same table while an expression of
+ *   that table runs: ExprStates are not re-entrant, so the inner call gets an
+ *   entry of its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tupconvert.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteManip.h"
+#include "trigger/pairs.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/security.h"
+#include "expr/expr.h"
+#include "migspec.h"
+
+/* hash entry: the relation's cached pairs */
+typedef struct SyncEntry
+{
+	Oid			relid;
+	SyncRelation *relation;
+	bool		valid;
+} SyncEntry;
+
+uint64		sync_generation = 1;
+
+static HTAB *sync_cache = NULL;
+
+/*
+ * Does the expression run nothing but immutable built-in functions over
+ * built-in types?  Such an expression cannot run SQL, cannot be influenced by
+ * the search path, and needs nobody's rights: it can be evaluated as it is.
+ */
+static bool
+not_trusted(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_RelabelType:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_BoolExpr:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_List:
+			break;
+		default:
+			return true;
+	}
+	if (IsA(node, FuncExpr))
+	{
+		Oid			funcid = ((FuncExpr *) node)->funcid;
+
+		if (funcid >= FirstUnpinnedObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE)
+			return true;
+	}
+	if (IsA(node, OpExpr))
+	{
+		Oid			funcid = ((OpExpr *) node)->opfuncid;
+
+		if (funcid >= FirstUnpinnedObjectId || func_volatile(funcid) != PROVOLATILE_IMMUTABLE)
+			return true;
+	}
+	if (!IsA(node, List) && !IsA(node, CaseWhen) &&
+		exprType(node) >= FirstUnpinnedObjectId)
+		return true;
+	return expression_tree_walker(node, not_trusted, context);
+}
+
+/*
+ * Compile one expression of a pair, as the owner of the table: initialising
+ * a function call checks the right to execute it.
+ */
+static void
+compile(SyncRelation *relation, Relation rel, Oid funcoid, AttrNumber target,
+		const char *what, SyncExpr *expr)
+{
+	MigspecIdentity identity;
+	Node	   *tree;
+
+	expr->funcoid = funcoid;
+	expr->target = target;
+	expr->what = what;
+	if (!OidIsValid(funcoid))
+		return;
+	expr->inputs = migspec_expr_inputs(funcoid, rel);
+	tree = migspec_expr_tree(funcoid, rel);
+	if (checkExprHasSubLink(tree))
+	{
+		relation->runs_sql = true;
+		return;
+	}
+
+	expr->tree = (Node *) expression_planner((Expr *) tree);
+	expr->trusted = !not_trusted(expr->tree, NULL);
+	if (!expr->trusted)
+	{
+		relation->runs_sql = true;
+		migspec_become_owner(relation->owner, &identity);
+	}
+	expr->state = ExecInitExpr((Expr *) expr->tree, NULL);
+	if (!expr->trusted)
+		migspec_restore_identity(&identity);
+}
+
+/*
+ * The function of ours with that name; names are unique by operation.
+ */
+static Oid
+expression_function(const char *name)
+{
+	CatCList   *list;
+	Oid			namespace = get_namespace_oid(MIGSPEC_SCHEMA, false);
+	Oid			found = InvalidOid;
+
+	if (name[0] == '\0')
+		return InvalidOid;
+	list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
+
+		if (form->pronamespace == namespace)
+			found = form->oid;
+	}
+	ReleaseSysCacheList(list);
+	if (!OidIsValid(found))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("expression function \"%s.%s\" of a running migration does not exist",
+						MIGSPEC_SCHEMA, name),
+				 errhint("Restore it from a backup, or remove the trigger \"%s\" and roll the migration back.",
+						 MIGSPEC_SYNC_TRIGGER)));
+	return found;
+}
+
+/*
+ * A column named in the trigger's arguments; 0 for the empty name.
+ */
+static AttrNumber
+argument_column(Relation rel, const char *name)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+
+	if (name[0] == '\0')
+		return InvalidAttrNumber;
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+			return att->attnum;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_MIGSPEC_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of table \"%s\" does not exist, but a running migration needs it",
+					name, RelationGetRelationName(rel)),
+			 errhint("Give the column its name back: the migration finds it by that.")));
+	return InvalidAttrNumber;	/* keep compiler quiet */
+}
+
+/*
+ * The pairs in a trigger's arguments.
+ */
+static List *
+parse_pairs(Relation rel, const Trigger *trigger)
+{
+	List	   *pairs = NIL;
+
+	if (trigger->tgnargs % SYNC_ARGS_PER_PAIR != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_VERSION_MISMATCH),
+				 errmsg("trigger \"%s\" of table \"%s\" was made by another version of migspec",
+						trigger->tgname, RelationGetRelationName(rel)),
+				 errhint("Run ALTER EXTENSION migspec UPDATE.")));
+	for (int i = 1; i < trigger->tgnargs; i += SYNC_ARGS_PER_PAIR)
+	{
+		char	  **args = trigger->tgargs + i;
+		MigspecPair *pair = palloc0(sizeof(MigspecPair));
+
+		pair->old_attno = argument_column(rel, args[SYNC_ARG_OLD]);
+		pair->new_attno = argument_column(rel, args[SYNC_ARG_NEW]);
+		pair->marker_attno = argument_column(rel, args[SYNC_ARG_MARKER]);
+		pair->up_func = expression_function(args[SYNC_ARG_UP]);
+		pair->down_func = expression_function(args[SYNC_ARG_DOWN]);
+		pair->old_is_primary = strcmp(args[SYNC_ARG_PRIMARY], "old") == 0;
+		pair->is_volatile = args[SYNC_ARG_VOLATILE][0] != '\0';
+		pairs = lappend(pairs, pair);
+	}
+	return pairs;
+}
+
+/*
+ * The row type that the functions take, and the way to it from this relation:
+ * the functions belong to the migrated table, the trigger also to its
+ * partitions.
+ */
+static void
+set_rowtype(SyncRelation *relation, Relation rel)
+{
+	Oid			rowtype = rel->rd_rel->reltype;
+	Oid		   *argtypes;
+	int			nargs;
+
+	for (int i = 0; i < relation->npairs; i++)
+	{
+		if (OidIsValid(relation->pairs[i].up.funcoid))
+		{
+			get_func_signature(relation->pairs[i].up.funcoid, &argtypes, &nargs);
+			rowtype = argtypes[0];
+		}
+	}
+	relation->row_tupdesc = relation->tupdesc;
+	if (rowtype == rel->rd_rel->reltype)
+		return;
+	relation->row_tupdesc = lookup_rowtype_tupdesc_copy(rowtype, -1);
+	relation->to_rowtype = convert_tuples_by_name(relation->tupdesc, relation->row_tupdesc);
+}
+
+/*
+ * Compile the pairs of a relation in a memory context of their own.
+ */
+static SyncRelation *
+build(Relation rel, const Trigger *trigger)
+{
+	MemoryContext context = AllocSetContextCreate(CacheMemoryContext,
+												  "migspec sync trigger",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	SyncRelation *relation = palloc0(sizeof(SyncRelation));
+	List	   *pairs;
+	ListCell   *lc;
+
+	relation->relid = RelationGetRelid(rel);
+	relation->context = context;
+	relation->owner = rel->rd_rel->relowner;
+	relation->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	relation->conflict_is_error = strcmp(trigger->tgargs[0], "error") == 0;
+	pairs = parse_pairs(rel, trigger);
+	relation->npairs = list_length(pairs);
+	relation->pairs = palloc0(sizeof(SyncPair) * relation->npairs);
+	foreach(lc, pairs)
+	{
+		SyncPair   *pair = &relation->pairs[foreach_current_index(lc)];
+
+		pair->pair = *(MigspecPair *) lfirst(lc);
+		compile(relation, rel, pair->pair.up_func, pair->pair.new_attno, "up", &pair->up);
+		compile(relation, rel, pair->pair.down_func, pair->pair.old_attno, "down", &pair->down);
+	}
+	set_rowtype(relation, rel);
+	relation->econtext = CreateStandaloneExprContext();
+	relation->slot = MakeSingleTupleTableSlot(relation->tupdesc, &TTSOpsVirtual);
+	relation->econtext->ecxt_scantuple = relation->slot;
+	MemoryContextSwitchTo(oldcontext);
+	return relation;
+}
+
+static void
+destroy(SyncRelation *relation)
+{
+	FreeExprContext(relation->econtext, false);
+	MemoryContextDelete(relation->context);
+}
+
+/*
+ * sync_relation_lookup -- the compiled pairs of the trigger's relation.
+ *
+ * The result is good until the next call of this function, or, if it was
+ * acquired, until sync_relation_release().
+ */
+SyncRelation *
+sync_relation_lookup(Relation rel, const Trigger *trigger)
+{
+	Oid			relid = RelationGetRelid(rel);
+	SyncEntry  *entry;
+	bool		found;
+
+	entry = hash_search(sync_cache, &relid, HASH_ENTER, &found);
+	if (!found)
+		entry->relation = NULL;
+	if (entry->relation && (entry->relation->depth > 0 || !entry->valid))
+	{
+		SyncRelation *stale = entry->relation;
+
+		entry->relation = NULL;
+		sync_generation++;
+		if (stale->depth > 0)
+			stale->orphan = true;	/* its user frees it */
+		else
+			destroy(stale);
+	}
+	if (entry->relation == NULL)
+	{
+		/* set before building: an invalidation meanwhile clears it again */
+		entry->valid = true;
+		entry->relation = build(rel, trigger);
+	}
+	return entry->relation;
+}
+
+/*
+ * sync_relation_acquire, sync_relation_release -- keep a result while
+ * expressions run that may come back here.
+ */
+void
+sync_relation_acquire(SyncRelation *relation)
+{
+	relation->depth++;
+}
+
+void
+sync_relation_release(SyncRelation *relation)
+{
+	if (--relation->depth == 0 && relation->orphan)
+		destroy(relation);
+}
+
+static void
+forget(Oid relid, bool all)
+{
+	HASH_SEQ_STATUS status;
+	SyncEntry  *entry;
+
+	sync_generation++;
+	if (!all)
+	{
+		entry = hash_search(sync_cache, &relid, HASH_FIND, NULL);
+		if (entry)
+			entry->valid = false;
+		return;
+	}
+	hash_seq_init(&status, sync_cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		entry->valid = false;
+}
+
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	forget(relid, !OidIsValid(relid));
+}
+
+/* a function was replaced: what was inlined from it is stale */
+static void
+proc_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	forget(InvalidOid, true);
+}
+
+/*
+ * Set up the cache; from _PG_init.
+ */
+void
+sync_pairs_init(void)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(SyncEntry);
+	ctl.hcxt = TopMemoryContext;
+	sync_cache = hash_create("migspec sync triggers", 16, &ctl,
+							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, proc_callback, (Datum) 0);
+}
+
+/*
+ * The sync trigger of a relation, or NULL.
+ */
+static const Trigger *
+find_trigger(Relation rel)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		if (strcmp(triggers->triggers[i].tgname, MIGSPEC_SYNC_TRIGGER) == 0)
+			return &triggers->triggers[i];
+	}
+	return NULL;
+}
+
+/*
+ * migspec_sync_pairs -- the pairs of a relation, or NIL if its sync trigger
+ * is missing or would not fire for every writer.
+ */
+List *
+migspec_sync_pairs(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel);
+
+	if (trigger == NULL || trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+		return NIL;
+	return parse_pairs(rel, trigger);
+}
+
+/*
+ * SQL that is true if a row's two columns agree.
+ *
+ * Without a marker, a new column that was never filled is NULL; there the
+ * down direction proves nothing.  A volatile expression proves nothing
+ * either.  See "agree" in sync.c, which is the same in C.
+ */
+static char *
+agree_sql(Relation rel, const MigspecPair *pair, const char *alias)
+{
+	StringInfoData sql;
+	const char *new = quote_identifier(get_attname(RelationGetRelid(rel), pair->new_attno, false));
+
+	if (pair->old_attno == 0 || pair->is_volatile)
+		return pstrdup("true");
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "migspec.identical(%s.%s, %s)", alias, new,
+					 migspec_expr_sql(pair->up_func, rel, alias));
+	if (OidIsValid(pair->down_func))
+	{
+		appendStringInfoString(&sql, " OR ");
+		if (pair->marker_attno == 0)
+			appendStringInfo(&sql, "pg_catalog.num_nonnulls(%s.%s) = 1 AND ",
+							 alias, new);
+		appendStringInfo(&sql, "migspec.identical(%s.%s, %s)", alias,
+						 quote_identifier(get_attname(RelationGetRelid(rel), pair->old_attno, false)),
+						 migspec_expr_sql(pair->down_func, rel, alias));
+	}
+	return sql.data;
+}
+
+/*
+ * migspec_sync_pending_sql -- a row that the backfill has to visit.
+ */
+char *
+migspec_sync_pending_sql(Relation rel, const MigspecPair *pair, const char *alias)
+{
+	if (pair->marker_attno != 0)
+		return psprintf("%s.%s IS TRUE", alias,
+						quote_identifier(get_attname(RelationGetRelid(rel),
+													 pair->marker_attno, false)));
+	return psprintf("NOT (%s)", agree_sql(rel, pair, alias));
+}
+
+/*
+ * migspec_sync_differs_sql -- a row that verify has to report.
+ */
+char *
+migspec_sync_differs_sql(Relation rel, const MigspecPair *pair, const char *alias)
+{
+	char	   *agree = agree_sql(rel, pair, alias);
+
+	if (pair->marker_attno != 0)
+		return psprintf("(%s OR NOT (%s))",
+						migspec_sync_pending_sql(rel, pair, alias), agree);
+	return psprintf("NOT (%s)", agree);
+}

@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * sync.h
+ *		The sync trigger, as seen by the rest of migspec.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIGSPEC_SYNC_H
+#define MIGSPEC_SYNC_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/* One column pair, as the trigger of a relation has it now */
+typedef struct MigspecPair
+{
+	AttrNumber	old_attno;		/* in this relation; 0 if none */
+	AttrNumber	new_attno;
+	AttrNumber	marker_attno;	/* 0 if none */
+	Oid			up_func;		/* functions of the expressions, 0 if none */
+	Oid			down_func;
+	bool		old_is_primary;	/* decides when nothing else does */
+	bool		is_volatile;	/* up or down cannot be compared */
+} MigspecPair;
+
+/*
+ * The pairs that the sync trigger of this relation keeps, read from its
+ * trigger (never from a table of ours); NIL if it has none, or if it is
+ * disabled in any way (not ENABLE ALWAYS).  Palloc'd.
+ */
+extern List *migspec_sync_pairs(Relation rel);
+
+/*
+ * While set, updates by this backend are the backfill's: the trigger only
+ * synchronises rows that are not in sync, and takes no column as written.
+ */
+extern bool migspec_in_backfill;
+
+/*
+ * SQL predicate over "alias" that is true for a row which still needs the
+ * backfill / for a row whose two columns do not agree (what verify reports).
+ */
+extern char *migspec_sync_pending_sql(Relation rel, const MigspecPair *pair,
+									  const char *alias);
+extern char *migspec_sync_differs_sql(Relation rel, const MigspecPair *pair,
+									  const char *alias);
+
+extern void migspec_sync_init(void);
+
+#endif							/* MIGSPEC_SYNC_H */

@@ -1,0 +1,501 @@
+/*-------------------------------------------------------------------------
+ *
+ * carry_index.c
+ *		Indexes, and the keys that rest on them, for the new column.
+ *
+ * A worker builds each index CONCURRENTLY under a hidden name.  An index that
+ * belongs to no constraint takes the old one's name when that has been
+ * dropped along with the old column.  For a key, the constraint itself (its
+ * OID, name, comment) moves from the old index to the new one at the switch:
+ * see keyswap.c.
+ *
+ * Process: caller's backend, at plan time.  Locks: ACCESS SHARE on the table
+ * (held by the caller) and on each index.  Crash: nothing is changed here; a
+ * crash while a worker builds leaves an invalid index under the hidden name,
+ * which the worker drops before it tries again.
+ *
+ * Interleavings:
+ * - Somebody drops the index between the plan and the step: the plan no longer
+ *   fits what is there, which the comparison of identities finds.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_opclass.h"
+#include "commands/comment.h"
+#include "commands/defrem.h"
+#include "commands/tablespace.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/sqlutil.h"
+#include "engine/carry_internal.h"
+
+/* An index, taken apart; the tuples stay pinned until close_index() */
+typedef struct IndexParts
+{
+	Oid			oid;
+	HeapTuple	tuple;			/* of pg_index */
+	HeapTuple	class_tuple;	/* of pg_class */
+	Form_pg_index form;
+	Form_pg_class class_form;
+	oidvector  *collations;
+	oidvector  *opclasses;
+	int2vector *options;
+	List	   *expressions;
+	Node	   *predicate;
+} IndexParts;
+
+static Node *
+stored_tree(HeapTuple tuple, AttrNumber attno)
+{
+	bool		isnull;
+	Datum		datum = SysCacheGetAttr(INDEXRELID, tuple, attno, &isnull);
+
+	return isnull ? NULL : stringToNode(TextDatumGetCString(datum));
+}
+
+static void *
+index_vector(HeapTuple tuple, AttrNumber attno)
+{
+	bool		isnull;
+	Datum		datum = SysCacheGetAttr(INDEXRELID, tuple, attno, &isnull);
+
+	Assert(!isnull);
+	return DatumGetPointer(datum);
+}
+
+static void
+open_index(Oid oid, IndexParts *parts)
+{
+	parts->oid = oid;
+	parts->tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(oid));
+	parts->class_tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oid));
+	if (!HeapTupleIsValid(parts->tuple) ||
+		!HeapTupleIsValid(parts->class_tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("index with OID %u does not exist", oid)));
+	parts->form = (Form_pg_index) GETSTRUCT(parts->tuple);
+	parts->class_form = (Form_pg_class) GETSTRUCT(parts->class_tuple);
+	parts->collations = index_vector(parts->tuple, Anum_pg_index_indcollation);
+	parts->opclasses = index_vector(parts->tuple, Anum_pg_index_indclass);
+	parts->options = index_vector(parts->tuple, Anum_pg_index_indoption);
+	parts->expressions = (List *) stored_tree(parts->tuple,
+											  Anum_pg_index_indexprs);
+	parts->predicate = stored_tree(parts->tuple, Anum_pg_index_indpred);
+}
+
+static void
+close_index(IndexParts *parts)
+{
+	ReleaseSysCache(parts->tuple);
+	ReleaseSysCache(parts->class_tuple);
+}
+
+/* What key "keyno" is made of: attno is 0 for an expression */
+static AttrNumber
+index_key(const IndexParts *parts, int keyno, Node **expr)
+{
+	AttrNumber	attno = parts->form->indkey.values[keyno];
+	int			before = 0;
+	int			i;
+
+	*expr = NULL;
+	if (attno != 0)
+		return attno;
+	for (i = 0; i < keyno; i++)
+	{
+		if (parts->form->indkey.values[i] == 0)
+			before++;
+	}
+	*expr = list_nth(parts->expressions, before);
+	return 0;
+}
+
+static void
+append_collation(StringInfo buf, const MigspecCarry *carry,
+				 const IndexParts *parts, int keyno)
+{
+	Oid			collation = parts->collations->values[keyno];
+	Node	   *expr;
+	AttrNumber	attno = index_key(parts, keyno, &expr);
+	Oid			type;
+	int32		typmod;
+	Oid			usual;
+
+	if (!OidIsValid(collation))
+		return;
+	if (attno != 0)
+	{
+		get_atttypetypmodcoll(carry->relid, attno, &type, &typmod, &usual);
+		if (!type_is_collatable(migspec_carry_new_type(carry, carry->relid,
+													   attno)))
+			return;
+	}
+	else
+		usual = exprCollation(expr);
+	if (collation != usual)
+		appendStringInfo(buf, " COLLATE %s",
+						 generate_collation_name(collation));
+}
+
+/*
+ * The operator class, if it is not the one that the server would choose.
+ * Options can only be given along with a name.
+ */
+static void
+append_opclass(StringInfo buf, const MigspecCarry *carry,
+			   const IndexParts *parts, int keyno)
+{
+	Oid			opclass = parts->opclasses->values[keyno];
+	Oid			am = parts->class_form->relam;
+	char	   *options = migspec_carry_options(get_attoptions(parts->oid,
+															   keyno + 1));
+	Node	   *expr;
+	AttrNumber	attno = index_key(parts, keyno, &expr);
+	Oid			old_type;
+	Oid			new_type;
+	bool		is_default;
+
+	old_type = attno != 0 ? get_atttype(carry->relid, attno) : exprType(expr);
+	new_type = attno != 0 ?
+		migspec_carry_new_type(carry, carry->relid, attno) : old_type;
+	is_default = GetDefaultOpClass(old_type, am) == opclass;
+
+	if (is_default && options[0] == '\0')
+		return;
+	if (is_default && new_type != old_type)
+		opclass = GetDefaultOpClass(new_type, am);
+	appendStringInfo(buf, " %s", generate_opclass_name(opclass));
+	if (options[0] != '\0')
+		appendStringInfo(buf, " (%s)", options);
+}
+
+static void
+append_order(StringInfo buf, const IndexParts *parts, int keyno)
+{
+	int16		option = parts->options->values[keyno];
+	bool		descending = (option & INDOPTION_DESC) != 0;
+	bool		nulls_first = (option & INDOPTION_NULLS_FIRST) != 0;
+
+	if (!GetIndexAmRoutineByAmId(parts->class_form->relam, false)->amcanorder)
+		return;
+	if (descending)
+		appendStringInfoString(buf, " DESC");
+	if (nulls_first != descending)
+		appendStringInfo(buf, " NULLS %s", nulls_first ? "FIRST" : "LAST");
+}
+
+/*
+ * Everything between the parentheses: keys, and included columns.
+ */
+static void
+append_columns(StringInfo buf, const MigspecCarry *carry,
+			   const IndexParts *parts)
+{
+	int			keyno;
+
+	for (keyno = 0; keyno < parts->form->indnatts; keyno++)
+	{
+		Node	   *expr;
+		AttrNumber	attno = index_key(parts, keyno, &expr);
+		bool		is_key = keyno < parts->form->indnkeyatts;
+
+		if (keyno == parts->form->indnkeyatts)
+			appendStringInfoString(buf, ") INCLUDE (");
+		else if (keyno > 0)
+			appendStringInfoString(buf, ", ");
+		if (attno != 0)
+			appendStringInfoString(buf,
+								   quote_identifier(migspec_carry_new_name(carry, carry->relid, attno)));
+		else
+			appendStringInfo(buf, "(%s)",
+							 migspec_carry_new_expr(carry, expr));
+		if (!is_key)
+			continue;
+		append_collation(buf, carry, parts, keyno);
+		append_opclass(buf, carry, parts, keyno);
+		append_order(buf, parts, keyno);
+	}
+}
+
+/*
+ * Storage parameters and tablespace.  The latter is named even if it is the
+ * database's unless nothing could make the worker choose another one.
+ */
+static void
+append_storage(StringInfo buf, const IndexParts *parts)
+{
+	bool		isnull;
+	Datum		options;
+	Oid			tablespace = parts->class_form->reltablespace;
+
+	options = SysCacheGetAttr(RELOID, parts->class_tuple,
+							  Anum_pg_class_reloptions, &isnull);
+	if (!isnull)
+		appendStringInfo(buf, " WITH (%s)", migspec_carry_options(options));
+	if (!OidIsValid(tablespace) &&
+		GetConfigOption("default_tablespace", false, false)[0] != '\0')
+		tablespace = MyDatabaseTableSpace;
+	if (OidIsValid(tablespace))
+		appendStringInfo(buf, " TABLESPACE %s",
+						 quote_identifier(get_tablespace_name(tablespace)));
+}
+
+/*
+ * The statement that builds the same index for the new shape.
+ */
+static char *
+create_index_sql(const MigspecCarry *carry, const IndexParts *parts,
+				 const char *name, bool unique, bool concurrently)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE %sINDEX %s%s ON %s%s USING %s (",
+					 unique ? "UNIQUE " : "",
+					 concurrently ? "CONCURRENTLY " : "",
+					 quote_identifier(name),
+					 concurrently ? "" : "ONLY ",
+					 carry->table,
+					 quote_identifier(get_am_name(parts->class_form->relam)));
+	append_columns(&buf, carry, parts);
+	appendStringInfoChar(&buf, ')');
+	if (parts->form->indnullsnotdistinct)
+		appendStringInfoString(&buf, " NULLS NOT DISTINCT");
+	append_storage(&buf, parts);
+	if (parts->predicate != NULL)
+		appendStringInfo(&buf, " WHERE %s",
+						 migspec_carry_new_expr(carry, parts->predicate));
+	return buf.data;
+}
+
+/*
+ * Statistics targets of the index's columns (expressions have them).
+ */
+static void
+carry_targets(MigspecCarry *carry, const MigspecCarryItem *item,
+			  const IndexParts *parts, const char *name)
+{
+	int			keyno;
+
+	for (keyno = 0; keyno < parts->form->indnkeyatts; keyno++)
+	{
+		HeapTuple	tuple = SearchSysCache2(ATTNUM,
+											ObjectIdGetDatum(parts->oid),
+											Int16GetDatum(keyno + 1));
+		int			target;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		target = migspec_stattarget(ATTNUM, tuple,
+									Anum_pg_attribute_attstattarget);
+		ReleaseSysCache(tuple);
+		if (target < 0)
+			continue;
+		migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
+						   ShareUpdateExclusiveLock,
+						   psprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d",
+									migspec_carry_qualified(carry, name),
+									keyno + 1, target),
+						   NULL);
+	}
+}
+
+static void
+carry_build(MigspecCarry *carry, const MigspecCarryItem *item,
+			const IndexParts *parts, const char *name, bool unique)
+{
+	MigspecStep *step;
+
+	step = migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
+							  ShareUpdateExclusiveLock,
+							  create_index_sql(carry, parts, name, unique, true),
+							  NULL);
+	step->kind = MIGSPEC_STEP_CONCURRENTLY;
+	step->est_rows = (int64) migspec_table_rows(carry->relid);
+	migspec_carry_comment(carry, item, RelationRelationId, parts->oid,
+						  psprintf("INDEX %s",
+								   migspec_carry_qualified(carry, name)));
+	carry_targets(carry, item, parts, name);
+}
+
+/*
+ * An index of no constraint.
+ */
+void
+migspec_carry_index(MigspecCarry *carry, MigspecCarryItem *item)
+{
+	IndexParts	parts;
+
+	open_index(item->object.objectId, &parts);
+	carry_build(carry, item, &parts,
+				migspec_carry_hidden(carry, 'i', parts.oid),
+				parts.form->indisunique);
+	close_index(&parts);
+}
+
+/*
+ * The old index is gone: its name, and its CLUSTER mark, go to the new one.
+ */
+void
+migspec_carry_index_finish(MigspecCarry *carry, MigspecCarryItem *item)
+{
+	IndexParts	parts;
+	char	   *name;
+
+	open_index(item->object.objectId, &parts);
+	name = pstrdup(NameStr(parts.class_form->relname));
+	migspec_carry_step(carry, item, MIGSPEC_FINISHED, ShareUpdateExclusiveLock,
+					   psprintf("ALTER INDEX %s RENAME TO %s",
+								migspec_carry_qualified(carry,
+														migspec_carry_hidden(carry, 'i', parts.oid)),
+								quote_identifier(name)),
+					   NULL);
+	if (parts.form->indisclustered)
+		migspec_carry_step(carry, item, MIGSPEC_FINISHED,
+						   ShareUpdateExclusiveLock,
+						   psprintf("ALTER TABLE %s CLUSTER ON %s",
+									carry->table, quote_identifier(name)),
+						   NULL);
+	close_index(&parts);
+}
+
+/*
+ * If the index is the replica identity, let the new one be it.
+ */
+void
+migspec_carry_replica_identity(MigspecCarry *carry, MigspecCarryItem *item)
+{
+	IndexParts	parts;
+	char	   *name;
+
+	open_index(item->object.objectId, &parts);
+	name = pstrdup(NameStr(parts.class_form->relname));
+	if (parts.form->indisreplident)
+		migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
+						   psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s",
+									carry->table,
+									quote_identifier(migspec_carry_hidden(carry, 'i', parts.oid))),
+						   psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s",
+									carry->table, quote_identifier(name)));
+	close_index(&parts);
+}
+
+/*
+ * A primary key or unique constraint.  While a deferrable one is not yet the
+ * new column's, an index that checks at once would reject statements that the
+ * old constraint accepts.  So the index is built without uniqueness, becomes
+ * a deferrable key of its own, and then is searched for duplicates, which
+ * only rows from before can be.
+ */
+void
+migspec_carry_key(MigspecCarry *carry, MigspecCarryItem *item)
+{
+	Oid			indexoid = get_constraint_index(item->object.objectId);
+	char	   *hidden = migspec_carry_hidden(carry, 'k', indexoid);
+	char	   *hidden_literal;
+	char	   *table_literal = migspec_literal(carry->table);
+	char	   *swap;
+	IndexParts	parts;
+
+	hidden_literal = migspec_literal(migspec_carry_qualified(carry, hidden));
+	open_index(indexoid, &parts);
+	carry_build(carry, item, &parts, hidden, parts.form->indimmediate);
+	if (!parts.form->indimmediate)
+	{
+		migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
+						   ShareRowExclusiveLock,
+						   psprintf("SELECT migspec.make_deferrable_key(%s::regclass, %s, %s::regclass)",
+									table_literal,
+									migspec_literal(get_constraint_name(item->object.objectId)),
+									hidden_literal),
+						   NULL)->as_extension = true;
+		migspec_carry_step(carry, item, MIGSPEC_MIGRATING, AccessShareLock,
+						   psprintf("SELECT migspec.check_unique(%s::regclass, %s::regclass)",
+									table_literal, hidden_literal),
+						   NULL)->as_extension = true;
+	}
+	swap = psprintf("SELECT migspec.swap_key(%s::regclass, %s, %s::regclass)",
+					table_literal,
+					migspec_literal(get_constraint_name(item->object.objectId)),
+					hidden_literal);
+	migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
+					   swap, pstrdup(swap))->as_extension = true;
+	close_index(&parts);
+}
+
+/*
+ * Can an index column of another type have the same operator class?
+ */
+static char *
+opclass_problem(const MigspecCarry *carry, const IndexParts *parts, int keyno)
+{
+	Oid			opclass = parts->opclasses->values[keyno];
+	Oid			am = parts->class_form->relam;
+	AttrNumber	attno = parts->form->indkey.values[keyno];
+	Oid			old_type = get_atttype(carry->relid, attno);
+	Oid			new_type = migspec_carry_new_type(carry, carry->relid, attno);
+	Oid			input;
+
+	if (old_type == new_type)
+		return NULL;
+	if (GetDefaultOpClass(old_type, am) == opclass)
+	{
+		if (OidIsValid(GetDefaultOpClass(new_type, am)))
+			return NULL;
+		return psprintf("type %s has no default operator class for access method %s",
+						format_type_be(new_type), get_am_name(am));
+	}
+	input = get_opclass_input_type(opclass);
+	if (IsBinaryCoercible(new_type, input))
+		return NULL;
+	return psprintf("its operator class does not accept type %s",
+					format_type_be(new_type));
+}
+
+/*
+ * Why the index cannot be built for the new shape, or NULL if it can.
+ */
+char *
+migspec_carry_index_problem(const MigspecCarry *carry, Oid indexoid)
+{
+	IndexParts	parts;
+	char	   *problem = NULL;
+	int			keyno;
+	ListCell   *lc;
+
+	open_index(indexoid, &parts);
+	for (keyno = 0; problem == NULL && keyno < parts.form->indnkeyatts; keyno++)
+	{
+		if (parts.form->indkey.values[keyno] != 0)
+			problem = opclass_problem(carry, &parts, keyno);
+	}
+	foreach(lc, parts.expressions)
+	{
+		if (problem == NULL)
+			problem = migspec_carry_expr_problem(carry, lfirst(lc));
+	}
+	if (problem == NULL && parts.predicate != NULL)
+		problem = migspec_carry_expr_problem(carry, parts.predicate);
+	close_index(&parts);
+	return problem;
+}

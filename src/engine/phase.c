@@ -1,0 +1,365 @@
+/*-------------------------------------------------------------------------
+ *
+ * phase.c
+ *		The moves of the state machine.
+ *
+ * A move is one transaction: the steps of the phase it leads to, and the new
+ * phase in migspec.migration.  A crash leaves either all of it or nothing.
+ *
+ * Interleavings:
+ * - Two calls on one migration: migspec_migration_lock() lets the second wait;
+ *   it then finds the phase changed and fails with MG303.
+ * - A call and the worker: the worker's only moves, to migrated and to
+ *   finished, go through the same lock and the same compare-and-set.
+ * - Rollback while the worker works: the worker is cancelled, and rollback
+ *   waits for the lock that the worker holds while it lives.  No new worker
+ *   can take that lock before rollback has committed, and afterwards the
+ *   phase gives it nothing to do.
+ * - Two migrations on one table: migspec.target lets one expand.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "engine/carry.h"
+#include "engine/ddl.h"
+#include "engine/phase.h"
+#include "engine/plan.h"
+#include "miscadmin.h"
+#include "ops/ops.h"
+#include "trigger/sync.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/security.h"
+#include "base/sqlutil.h"
+#include "catalog/event.h"
+#include "catalog/step.h"
+
+/* what one attempt of a move has to do */
+typedef struct Move
+{
+	MigspecMigration *migration;
+	List	   *steps;
+	bool		undo;
+	MigspecPhase to;
+} Move;
+
+void		(*migspec_worker_cancel) (int64 migration_id) = NULL;
+void		(*migspec_worker_wake) (void) = NULL;
+
+/*
+ * Load a migration for a call that needs it in a certain phase: at once
+ * without a lock, so that a wrong call fails at once, then under the lock.
+ */
+static MigspecMigration *
+load_in_phase(const char *name, MigspecPhase phase, const char *call)
+{
+	MigspecMigration *migration = migspec_migration_load(name, false);
+
+	if (migration->phase != phase)
+		migspec_wrong_phase(migration, call);
+	migspec_migration_lock(migration->id);
+	migration = migspec_migration_load(name, false);
+	if (migration->phase != phase)
+		migspec_wrong_phase(migration, call);
+	return migration;
+}
+
+/*
+ * Only who owns the tables may change them.
+ */
+static void
+check_owner(const MigspecMigration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, migration->relids)
+		migspec_check_owner(lfirst_oid(lc));
+}
+
+/*
+ * The steps that lead to a phase, or, for undo, those that were done.
+ */
+static List *
+select_steps(int64 migration_id, MigspecPhase phase, bool undo)
+{
+	List	   *all = migspec_step_load(migration_id);
+	List	   *selected = NIL;
+	ListCell   *lc;
+
+	foreach(lc, all)
+	{
+		MigspecStep *step = lfirst(lc);
+
+		if (undo && step->done)
+			selected = lcons(step, selected);
+		if (!undo && step->phase == phase)
+			selected = lappend(selected, step);
+	}
+	return selected;
+}
+
+/*
+ * The tables that the steps lock, each once with its strongest mode.
+ */
+static List *
+lock_targets(const Move *move)
+{
+	List	   *targets = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+
+	foreach(lc, move->steps)
+	{
+		MigspecStep *step = lfirst(lc);
+		LOCKMODE	mode = move->undo ? AccessExclusiveLock : step->lockmode;
+
+		if (move->undo && step->undo == NULL)
+			continue;
+		foreach(lc2, step->locked)
+		{
+			MigspecLockTarget *target = NULL;
+
+			foreach(lc3, targets)
+			{
+				if (((MigspecLockTarget *) lfirst(lc3))->relid == lfirst_oid(lc2))
+					target = lfirst(lc3);
+			}
+			if (target == NULL)
+			{
+				target = palloc0(sizeof(MigspecLockTarget));
+				target->relid = lfirst_oid(lc2);
+				targets = lappend(targets, target);
+			}
+			target->mode = Max(target->mode, mode);
+		}
+	}
+	return targets;
+}
+
+/*
+ * The operations' columns are called otherwise now.
+ */
+static void
+rename_operations(MigspecMigration *migration, MigspecPhase phase)
+{
+	ListCell   *lc;
+
+	foreach(lc, migration->operations)
+	{
+		MigspecOperation *op = lfirst(lc);
+
+		migspec_op_columns_at(op, phase);
+		migspec_operation_update_columns(op);
+	}
+}
+
+/*
+ * One attempt of a move; the locks are held.
+ */
+static void
+make_move(void *arg)
+{
+	Move	   *move = arg;
+	MigspecMigration migration = *move->migration;
+	ListCell   *lc;
+
+	if (move->to == MIGSPEC_EXPANDED)
+		migspec_target_claim(&migration);
+	foreach(lc, move->steps)
+	{
+		MigspecStep *step = lfirst(lc);
+
+		migspec_ddl_step(step, move->undo);
+		migspec_step_set_done(migration.id, step->ordinal, !move->undo);
+		CommandCounterIncrement();
+	}
+	rename_operations(&migration, move->undo ? MIGSPEC_PLANNED : move->to);
+	if (move->to == MIGSPEC_FINISHED || move->to == MIGSPEC_ROLLED_BACK)
+		migspec_target_release(migration.id);
+	migspec_migration_set_phase(&migration, move->to);
+	migspec_migration_clear_error(migration.id);
+}
+
+static void
+run_move(MigspecMigration *migration, MigspecPhase to, bool undo, const char *what)
+{
+	Move		move = {migration, select_steps(migration->id, to, undo), undo, to};
+
+	migspec_ddl_run(migration, what, lock_targets(&move), make_move, &move);
+	if (migspec_worker_wake)
+		migspec_worker_wake();
+}
+
+/*
+ * Refuse to go on if something has come to hang on an old column that the
+ * plan does not carry.
+ */
+static void
+check_drift(const MigspecMigration *migration)
+{
+	List	   *steps = migspec_step_load(migration->id);
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+
+	foreach(lc, migration->operations)
+	{
+		MigspecOperation *op = lfirst(lc);
+
+		if (op->old_name == NULL)
+			continue;
+		foreach(lc2, migspec_carry_identities(op))
+		{
+			bool		planned = false;
+
+			foreach(lc3, steps)
+			{
+				MigspecStep *step = lfirst(lc3);
+
+				planned = planned || (step->carries && strcmp(step->carries, lfirst(lc2)) == 0);
+			}
+			if (!planned)
+				ereport(ERROR,
+						(errcode(ERRCODE_MIGSPEC_CHANGED_SINCE_PLAN),
+						 errmsg("%s of column \"%s\" has come or changed since migration \"%s\" was planned",
+								(char *) lfirst(lc2), op->old_name, migration->name),
+						 errdetail("The plan does not carry it to the new column, so it would be lost."),
+						 migration->phase == MIGSPEC_PLANNED ?
+						 errhint("Call migspec_plan again.") :
+						 errhint("Drop it and create it again after finish, or roll back and plan again.")));
+		}
+	}
+}
+
+/*
+ * migspec_phase_expand -- planned to expanded.
+ */
+void
+migspec_phase_expand(const char *name)
+{
+	MigspecMigration *migration = load_in_phase(name, MIGSPEC_PLANNED, "migspec_expand");
+
+	check_owner(migration);
+	check_drift(migration);
+	run_move(migration, MIGSPEC_EXPANDED, false, "expand");
+}
+
+/*
+ * migspec_phase_migrate -- expanded to migrating: the worker's part begins
+ * when this transaction commits.
+ */
+void
+migspec_phase_migrate(const char *name)
+{
+	MigspecMigration *migration = load_in_phase(name, MIGSPEC_EXPANDED, "migspec_migrate");
+
+	check_owner(migration);
+	migspec_migration_set_phase(migration, MIGSPEC_MIGRATING);
+	if (migspec_worker_wake)
+		migspec_worker_wake();
+}
+
+/*
+ * migspec_phase_migrated -- migrating to migrated, by the worker.
+ */
+void
+migspec_phase_migrated(int64 id)
+{
+	MigspecMigration *migration;
+	ListCell   *lc;
+
+	migspec_migration_lock(id);
+	migration = migspec_migration_load_by_id(id, false);
+	foreach(lc, select_steps(id, MIGSPEC_MIGRATING, false))
+	{
+		if (!((MigspecStep *) lfirst(lc))->done)
+			elog(ERROR, "step %d of migration \"%s\" is not done",
+				 ((MigspecStep *) lfirst(lc))->ordinal, migration->name);
+	}
+	migspec_migration_set_phase(migration, MIGSPEC_MIGRATED);
+	migspec_migration_clear_error(id);
+}
+
+/*
+ * migspec_phase_verified -- migrated to verified; the caller has compared.
+ */
+void
+migspec_phase_verified(const char *name)
+{
+	MigspecMigration *migration = load_in_phase(name, MIGSPEC_MIGRATED, "migspec_verify");
+
+	if (migration->rows_differing != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_ROWS_DIFFER),
+				 errmsg("migration \"%s\" is not verified", name),
+				 errhint("Call migspec_verify and look at migspec.difference.")));
+	migspec_migration_set_phase(migration, MIGSPEC_VERIFIED);
+}
+
+/*
+ * migspec_phase_switch -- verified to switched.
+ */
+void
+migspec_phase_switch(const char *name)
+{
+	MigspecMigration *migration = load_in_phase(name, MIGSPEC_VERIFIED, "migspec_switch");
+
+	check_owner(migration);
+	check_drift(migration);
+	run_move(migration, MIGSPEC_SWITCHED, false, "switch");
+}
+
+/*
+ * migspec_phase_contract -- switched to contracted; the grace period starts.
+ */
+void
+migspec_phase_contract(const char *name)
+{
+	MigspecMigration *migration = load_in_phase(name, MIGSPEC_SWITCHED, "migspec_contract");
+
+	check_owner(migration);
+	run_move(migration, MIGSPEC_CONTRACTED, false, "contract");
+}
+
+/*
+ * migspec_phase_finish -- contracted to finished; by a person, or by the
+ * worker when the grace period is over.
+ */
+void
+migspec_phase_finish(const char *name)
+{
+	MigspecMigration *migration = load_in_phase(name, MIGSPEC_CONTRACTED, "migspec_finish");
+
+	check_owner(migration);
+	run_move(migration, MIGSPEC_FINISHED, false, "finish");
+}
+
+/*
+ * migspec_phase_rollback -- from any phase before finished to rolled_back.
+ */
+void
+migspec_phase_rollback(const char *name)
+{
+	MigspecMigration *migration = migspec_migration_load(name, false);
+
+	if (migration->phase == MIGSPEC_FINISHED || migration->phase == MIGSPEC_ROLLED_BACK)
+		migspec_wrong_phase(migration, "migspec_rollback");
+	check_owner(migration);
+	migspec_migration_lock(migration->id);
+
+	/* a worker may be in the middle of a batch or of an index build */
+	if (migspec_worker_cancel)
+		migspec_worker_cancel(migration->id);
+	migspec_worker_lock_wait(migration->id);
+
+	migration = migspec_migration_load(name, false);
+	if (migration->phase == MIGSPEC_FINISHED || migration->phase == MIGSPEC_ROLLED_BACK)
+		migspec_wrong_phase(migration, "migspec_rollback");
+	run_move(migration, MIGSPEC_ROLLED_BACK, true, "roll back");
+}

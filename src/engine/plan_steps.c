@@ -1,0 +1,421 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan_steps.c
+ *		The steps of a plan: every statement of every phase, with its undo.
+ *
+ * All operations are column pairs, so the outline is the same for all:
+ *
+ *		expanded	add the new column (and marker), functions, sync trigger
+ *		migrating	backfill; indexes, constraints; ANALYZE
+ *		switched	defaults, NOT NULL, keys, identity ...; names; trigger
+ *		contracted	hide the old names; trigger
+ *		finished	drop trigger, functions, old column; names of indexes ...
+ *
+ * Column, functions and trigger come in one transaction, so no writer ever
+ * meets a new column that nothing keeps in sync.  The strong lock of that
+ * transaction waits for every statement that could have missed them, hence
+ * nothing has to wait for old transactions before the backfill starts.
+ *
+ * The undo of a step need not mention what disappears with the new column.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "engine/carry.h"
+#include "engine/plan.h"
+#include "lib/stringinfo.h"
+#include "trigger/pairs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+#include "base/compat.h"
+#include "base/sqlutil.h"
+#include "migspec.h"
+
+/* rough figures for the estimates, rows per second */
+#define BACKFILL_RATE	50000.0
+#define ANALYZE_SECONDS 2.0
+
+/*
+ * migspec_plan_add -- see plan.h.
+ */
+MigspecStep *
+migspec_plan_add(MigspecPlan *plan, MigspecPhase phase, Oid relid,
+				 LOCKMODE lockmode, char *statement, char *undo)
+{
+	MigspecStep *step = palloc0(sizeof(MigspecStep));
+
+	step->phase = phase;
+	step->kind = MIGSPEC_STEP_SQL;
+	step->relid = relid;
+	step->locked = list_make1_oid(relid);
+	step->lockmode = lockmode;
+	step->statement = statement;
+	step->undo = undo;
+	step->est_rows = -1;
+	step->est_seconds = 0.01;
+	plan->steps = lappend(plan->steps, step);
+	return step;
+}
+
+/*
+ * Does the sync trigger keep this operation's columns in this phase?  Once
+ * the old applications are gone, an added column has a default of its own.
+ */
+static bool
+is_synchronised(const MigspecOperation *op, MigspecPhase phase)
+{
+	if (op->up == NULL || phase == MIGSPEC_PLANNED || phase == MIGSPEC_FINISHED)
+		return false;
+	return op->old_name != NULL || phase < MIGSPEC_CONTRACTED;
+}
+
+/*
+ * The statements that (re-)create the sync trigger as a phase needs it, or
+ * drop it if the phase needs none.
+ */
+static char *
+trigger_sql(const MigspecPlan *plan, Oid relid, MigspecPhase phase, bool exists)
+{
+	StringInfoData sql;
+	char	   *table = migspec_relation_name(relid);
+	const char *trigger = quote_identifier(MIGSPEC_SYNC_TRIGGER);
+	const char *primary = phase < MIGSPEC_SWITCHED ? "old" : "new";
+	bool		any = false;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	if (exists)
+		appendStringInfo(&sql, "DROP TRIGGER %s ON %s; ", trigger, table);
+	appendStringInfo(&sql, "CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s"
+					 " FOR EACH ROW EXECUTE FUNCTION migspec.sync(%s",
+					 trigger, table, migspec_literal(plan->migration->conflict_policy));
+	foreach(lc, plan->migration->operations)
+	{
+		MigspecOperation op = *(MigspecOperation *) lfirst(lc);
+		const char *args[SYNC_ARGS_PER_PAIR];
+
+		if (op.relid != relid || !is_synchronised(&op, phase))
+			continue;
+		any = true;
+		migspec_op_columns_at(&op, phase);
+		args[SYNC_ARG_OLD] = op.old_column ? op.old_column : "";
+		args[SYNC_ARG_NEW] = op.new_column;
+		args[SYNC_ARG_MARKER] = op.marker_column ? op.marker_column : "";
+		args[SYNC_ARG_UP] = psprintf("up_" INT64_FORMAT, op.id);
+		args[SYNC_ARG_DOWN] = op.down ? psprintf("down_" INT64_FORMAT, op.id) : "";
+		args[SYNC_ARG_PRIMARY] = primary;
+		args[SYNC_ARG_VOLATILE] = op.is_volatile ? "volatile" : "";
+		for (int i = 0; i < SYNC_ARGS_PER_PAIR; i++)
+			appendStringInfo(&sql, ", %s", migspec_literal(args[i]));
+	}
+	if (!any)
+		return NULL;
+	appendStringInfo(&sql, "); ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", table, trigger);
+	return sql.data;
+}
+
+/*
+ * Step: the trigger as "phase" needs it, from what "before" had.
+ */
+static void
+trigger_step(MigspecPlan *plan, Oid relid, MigspecPhase before, MigspecPhase phase)
+{
+	bool		existed = trigger_sql(plan, relid, before, false) != NULL;
+	bool		exists = trigger_sql(plan, relid, phase, false) != NULL;
+	char	   *drop = psprintf("DROP TRIGGER %s ON %s",
+								quote_identifier(MIGSPEC_SYNC_TRIGGER),
+								migspec_relation_name(relid));
+
+	/* nothing to do if the trigger stays as it is */
+	if (existed && exists && strcmp(trigger_sql(plan, relid, before, true),
+									trigger_sql(plan, relid, phase, true)) == 0)
+		return;
+	if (existed || exists)
+		migspec_plan_add(plan, phase, relid, AccessExclusiveLock,
+						 exists ? trigger_sql(plan, relid, phase, existed) : drop,
+						 existed ? trigger_sql(plan, relid, before, exists) : drop);
+}
+
+/*
+ * Step: add the new column, and the marker if there is one.
+ */
+static void
+add_column_step(MigspecPlan *plan, MigspecChange *change)
+{
+	MigspecOperation *op = change->op;
+	char	   *table = migspec_relation_name(op->relid);
+	StringInfoData sql;
+	StringInfoData undo;
+
+	initStringInfo(&sql);
+	initStringInfo(&undo);
+	appendStringInfo(&sql, "ALTER TABLE %s ADD COLUMN %s %s", table,
+					 quote_identifier(op->new_column), op->new_type);
+	appendStringInfo(&undo, "ALTER TABLE %s DROP COLUMN %s", table,
+					 quote_identifier(op->new_column));
+	if (OidIsValid(change->collation) && change->collation != get_typcollation(change->type))
+		appendStringInfo(&sql, " COLLATE %s", generate_collation_name(change->collation));
+
+	/* a constant default fills the existing rows without a rewrite */
+	if (op->up == NULL && change->default_sql)
+		appendStringInfo(&sql, " DEFAULT %s", change->default_sql);
+	if (op->marker_column)
+	{
+		appendStringInfo(&sql, ", ADD COLUMN %s boolean DEFAULT true",
+						 quote_identifier(op->marker_column));
+		appendStringInfo(&undo, ", DROP COLUMN %s", quote_identifier(op->marker_column));
+	}
+	migspec_plan_add(plan, MIGSPEC_EXPANDED, op->relid, AccessExclusiveLock,
+					 sql.data, undo.data);
+}
+
+/*
+ * Step: one expression as a function.
+ */
+static void
+function_step(MigspecPlan *plan, MigspecOperation *op, const char *what,
+			  const char *sql, List *columns, const char *returns)
+{
+	char	   *table = migspec_relation_name(op->relid);
+	StringInfoData array;
+	MigspecStep *step;
+	ListCell   *lc;
+
+	initStringInfo(&array);
+	foreach(lc, columns)
+		appendStringInfo(&array, "%s%s", array.len ? ", " : "",
+						 migspec_literal(lfirst(lc)));
+	step = migspec_plan_add(plan, MIGSPEC_EXPANDED, op->relid, AccessShareLock,
+							psprintf("SELECT migspec.create_expression('%s_" INT64_FORMAT "', %s, %s,"
+									 " ARRAY[%s]::pg_catalog.text[], %s)",
+									 what, op->id, migspec_literal(table),
+									 migspec_literal(sql), array.data,
+									 migspec_literal(returns)),
+							psprintf("DROP FUNCTION migspec.%s_" INT64_FORMAT "(%s)",
+									 what, op->id, table));
+	step->as_extension = true;
+}
+
+static void
+drop_function_step(MigspecPlan *plan, MigspecOperation *op, const char *what)
+{
+	MigspecStep *step;
+
+	step = migspec_plan_add(plan, MIGSPEC_FINISHED, op->relid, AccessShareLock,
+							psprintf("DROP FUNCTION migspec.%s_" INT64_FORMAT "(%s)",
+									 what, op->id, migspec_relation_name(op->relid)), NULL);
+	step->as_extension = true;
+}
+
+/*
+ * Steps of expanded, but for the trigger.
+ */
+static void
+expand_steps(MigspecPlan *plan, MigspecChange *change)
+{
+	MigspecOperation *op = change->op;
+	char	   *old_type = NULL;
+
+	add_column_step(plan, change);
+	if (op->old_name)
+	{
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(op->relid, get_attnum(op->relid, op->old_name),
+							  &type, &typmod, &collation);
+		old_type = migspec_type_name(type, -1);
+		migspec_carry_plan_column(plan, op);
+	}
+	if (change->comment)
+		migspec_plan_add(plan, MIGSPEC_EXPANDED, op->relid, ShareUpdateExclusiveLock,
+						 psprintf("COMMENT ON COLUMN %s.%s IS %s", migspec_relation_name(op->relid),
+								  quote_identifier(op->new_column), migspec_literal(change->comment)),
+						 NULL);
+	if (op->up)
+		function_step(plan, op, "up", op->up_sql, op->up_columns,
+					  migspec_type_name(change->type, -1));
+	if (op->down)
+		function_step(plan, op, "down", op->down_sql, op->down_columns, old_type);
+}
+
+/*
+ * Steps that the worker takes.
+ */
+static void
+migrate_steps(MigspecPlan *plan, MigspecChange *change)
+{
+	if (change->op->old_name)
+		migspec_carry_plan(plan, change->op);
+	else if (change->not_null)
+		migspec_carry_not_null(plan, change->op);
+}
+
+static void
+backfill_step(MigspecPlan *plan, Oid relid, double rows)
+{
+	MigspecStep *step;
+
+	step = migspec_plan_add(plan, MIGSPEC_MIGRATING, relid, RowExclusiveLock,
+							psprintf("backfill of %s, in batches", migspec_relation_name(relid)),
+							NULL);
+	step->kind = MIGSPEC_STEP_BACKFILL;
+	step->est_rows = (int64) rows;
+	step->est_seconds = rows / BACKFILL_RATE;
+}
+
+/*
+ * Steps of switched that come after all that is carried over: defaults of
+ * added columns, and the swap of names.
+ */
+static void
+switch_steps(MigspecPlan *plan, MigspecChange *change)
+{
+	MigspecOperation before = *change->op;
+	MigspecOperation after = *change->op;
+	char	   *table = migspec_relation_name(before.relid);
+
+	if (before.old_name == NULL && change->default_sql)
+		migspec_plan_add(plan, MIGSPEC_SWITCHED, before.relid, AccessExclusiveLock,
+						 psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s", table,
+								  quote_identifier(before.new_column), change->default_sql),
+						 NULL);
+	migspec_op_columns_at(&before, MIGSPEC_VERIFIED);
+	migspec_op_columns_at(&after, MIGSPEC_SWITCHED);
+	if (before.old_column && strcmp(before.old_column, after.old_column) != 0)
+		migspec_plan_add(plan, MIGSPEC_SWITCHED, before.relid, AccessExclusiveLock,
+						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
+								  quote_identifier(before.old_column),
+								  quote_identifier(after.old_column)),
+						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
+								  quote_identifier(after.old_column),
+								  quote_identifier(before.old_column)));
+	if (strcmp(before.new_column, after.new_column) != 0)
+		migspec_plan_add(plan, MIGSPEC_SWITCHED, before.relid, AccessExclusiveLock,
+						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
+								  quote_identifier(before.new_column),
+								  quote_identifier(after.new_column)),
+						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
+								  quote_identifier(after.new_column),
+								  quote_identifier(before.new_column)));
+}
+
+/*
+ * Steps of contracted: what was still visible of the old shape hides.
+ */
+static void
+contract_steps(MigspecPlan *plan, MigspecChange *change)
+{
+	MigspecOperation before = *change->op;
+	MigspecOperation after = *change->op;
+	char	   *table = migspec_relation_name(before.relid);
+
+	migspec_op_columns_at(&before, MIGSPEC_SWITCHED);
+	migspec_op_columns_at(&after, MIGSPEC_CONTRACTED);
+	if (before.old_column && strcmp(before.old_column, after.old_column) != 0)
+		migspec_plan_add(plan, MIGSPEC_CONTRACTED, before.relid, AccessExclusiveLock,
+						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
+								  quote_identifier(before.old_column),
+								  quote_identifier(after.old_column)),
+						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
+								  quote_identifier(after.old_column),
+								  quote_identifier(before.old_column)));
+}
+
+/*
+ * Steps of finished, after the trigger is gone.
+ */
+static void
+finish_steps(MigspecPlan *plan, MigspecChange *change)
+{
+	MigspecOperation op = *change->op;
+	char	   *table = migspec_relation_name(op.relid);
+	StringInfoData sql;
+
+	if (op.up)
+		drop_function_step(plan, change->op, "up");
+	if (op.down)
+		drop_function_step(plan, change->op, "down");
+	if (op.old_name)
+		migspec_carry_plan_before_drop(plan, change->op);
+
+	migspec_op_columns_at(&op, MIGSPEC_CONTRACTED);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "ALTER TABLE %s", table);
+	if (op.old_column)
+		appendStringInfo(&sql, " DROP COLUMN %s", quote_identifier(op.old_column));
+	if (op.marker_column)
+		appendStringInfo(&sql, "%s DROP COLUMN %s", op.old_column ? "," : "",
+						 quote_identifier(op.marker_column));
+	if (op.old_column || op.marker_column)
+		migspec_plan_add(plan, MIGSPEC_FINISHED, op.relid, AccessExclusiveLock, sql.data, NULL);
+	if (op.old_name)
+		migspec_carry_plan_after_drop(plan, change->op);
+}
+
+static int
+compare_phases(const ListCell *a, const ListCell *b)
+{
+	const MigspecStep *x = lfirst(a);
+	const MigspecStep *y = lfirst(b);
+
+	if (x->phase != y->phase)
+		return x->phase < y->phase ? -1 : 1;
+	return x->ordinal - y->ordinal;
+}
+
+/*
+ * migspec_plan_steps -- the steps of all changes, in the order of running.
+ *
+ * The operations must have their ids; op->old_column and op->new_column are
+ * those of phase planned.  The search path must be the pinned one, so that
+ * names are printed in full.
+ */
+void
+migspec_plan_steps(MigspecPlan *plan)
+{
+	List	   *relids = plan->migration->relids;
+	ListCell   *lc;
+
+	foreach(lc, plan->changes)
+		expand_steps(plan, lfirst(lc));
+	foreach(lc, relids)
+	{
+		Oid			relid = lfirst_oid(lc);
+
+		trigger_step(plan, relid, MIGSPEC_PLANNED, MIGSPEC_EXPANDED);
+		if (trigger_sql(plan, relid, MIGSPEC_EXPANDED, false) != NULL)
+			backfill_step(plan, relid, migspec_table_rows(relid));
+	}
+	foreach(lc, plan->changes)
+		migrate_steps(plan, lfirst(lc));
+	foreach(lc, relids)
+		migspec_plan_add(plan, MIGSPEC_MIGRATING, lfirst_oid(lc), ShareUpdateExclusiveLock,
+						 psprintf("ANALYZE %s", migspec_relation_name(lfirst_oid(lc))),
+						 NULL)->est_seconds = ANALYZE_SECONDS;
+	foreach(lc, plan->changes)
+		switch_steps(plan, lfirst(lc));
+	foreach(lc, relids)
+		trigger_step(plan, lfirst_oid(lc), MIGSPEC_EXPANDED, MIGSPEC_SWITCHED);
+	foreach(lc, plan->changes)
+		contract_steps(plan, lfirst(lc));
+	foreach(lc, relids)
+	{
+		trigger_step(plan, lfirst_oid(lc), MIGSPEC_SWITCHED, MIGSPEC_CONTRACTED);
+		trigger_step(plan, lfirst_oid(lc), MIGSPEC_CONTRACTED, MIGSPEC_FINISHED);
+	}
+	foreach(lc, plan->changes)
+		finish_steps(plan, lfirst(lc));
+
+	foreach(lc, plan->steps)
+		((MigspecStep *) lfirst(lc))->ordinal = foreach_current_index(lc) + 1;
+	list_sort(plan->steps, compare_phases);
+	foreach(lc, plan->steps)
+		((MigspecStep *) lfirst(lc))->ordinal = foreach_current_index(lc) + 1;
+}

@@ -1,0 +1,221 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify.c
+ *		migspec_verify(): compare, and check that everything is in place.
+ *
+ * Runs in the process of a session.  The comparison itself is a worker's, in
+ * short transactions; this session waits for it.  Locks that its transaction
+ * already holds stay, so that a strong lock on one of the tables would make
+ * both wait for each other until somebody cancels.
+ *
+ * Interleavings:
+ * - The migration is moved or rolled back during the comparison: the checks
+ *   are made on what is there afterwards, and the compare-and-set of the phase
+ *   fails.
+ * - A row is written after it was compared: the sync trigger, whose presence
+ *   is checked after the comparison, has kept its columns in agreement.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "api/api.h"
+#include "base/errors.h"
+#include "base/sqlutil.h"
+#include "bgw/bgw.h"
+#include "engine/phase.h"
+#include "trigger/sync.h"
+
+PG_FUNCTION_INFO_V1(migspec_sql_verify);
+
+static MigspecCheck *
+make_check(const char *name, bool ok, char *detail)
+{
+	MigspecCheck *check = palloc(sizeof(MigspecCheck));
+
+	check->name = name;
+	check->ok = ok;
+	check->detail = detail;
+	return check;
+}
+
+/*
+ * Is the sync trigger at work on the table and on all of its partitions?
+ */
+static MigspecCheck *
+check_trigger(Oid relid)
+{
+	char	   *name = migspec_relation_name(relid);
+	List	   *missing = NIL;
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = table_open(lfirst_oid(cell), NoLock);
+
+		if (rel->rd_rel->relkind == RELKIND_RELATION &&
+			migspec_sync_pairs(rel) == NIL)
+			missing = lappend(missing,
+							  migspec_relation_name(lfirst_oid(cell)));
+		table_close(rel, NoLock);
+	}
+
+	if (missing == NIL)
+		return make_check("sync trigger", true,
+						  psprintf("enabled on %s", name));
+	return make_check("sync trigger", false,
+					  psprintf(ngettext("missing or disabled on %s",
+										"missing or disabled on %s and %d more",
+										list_length(missing)),
+							   (char *) linitial(missing),
+							   list_length(missing) - 1));
+}
+
+/*
+ * One check that a query makes: columns ok and detail, any number of rows.
+ * The query runs as the extension's owner, with the migration's id as $1.
+ */
+static List *
+query_checks(List *checks, const char *name, const char *query, int64 id)
+{
+	MigspecIdentity saved;
+	uint64		row;
+
+	migspec_catalog_begin(&saved);
+	migspec_sql(query, MIGSPEC_PARAMS(MIGSPEC_INT8(id)));
+	for (row = 0; row < SPI_tuptable->numvals; row++)
+		checks = lappend(checks, make_check(name, migspec_spi_bool(row, "ok"),
+											migspec_spi_text(row, "detail")));
+	migspec_catalog_end(&saved);
+
+	return checks;
+}
+
+static const char *const backfill_query =
+"SELECT b.done = b.tables AND f.rows = 0 AS ok,"
+" format('%s of %s tables done, %s rows failed', b.done, b.tables, f.rows)"
+" AS detail"
+" FROM (SELECT count(*) AS tables, count(*) FILTER (WHERE state = 'done')"
+"  AS done FROM migspec.backfill WHERE migration_id = $1) AS b,"
+" (SELECT count(*) AS rows FROM migspec.failed_row WHERE migration_id = $1)"
+" AS f";
+
+/* by their hidden names, which start with the operation's id */
+static const char *const indexes_query =
+"SELECT count(*) FILTER (WHERE NOT i.indisvalid) = 0 AS ok,"
+" format('%s of %s built', count(*) FILTER (WHERE i.indisvalid), count(*))"
+" AS detail"
+" FROM migspec.operation AS o"
+" JOIN pg_class AS c ON starts_with(c.relname, '_migspec_' || o.id || '_')"
+" JOIN pg_index AS i ON i.indexrelid = c.oid"
+" WHERE o.migration_id = $1";
+
+static const char *const constraints_query =
+"SELECT count(*) FILTER (WHERE NOT c.convalidated) = 0 AS ok,"
+" format('%s of %s validated', count(*) FILTER (WHERE c.convalidated),"
+" count(*)) AS detail"
+" FROM migspec.operation AS o JOIN pg_constraint AS c"
+" ON starts_with(c.conname, '_migspec_' || o.id || '_')"
+" WHERE o.migration_id = $1";
+
+/* of each operation the first 100 differences are kept */
+static const char *const rows_query =
+"SELECT m.rows_compared IS NOT NULL AND d.n = 0 AS ok,"
+" CASE WHEN m.rows_compared IS NULL THEN 'not compared' ELSE"
+" format('%s.%s: %s rows compared, %s%s differ', o.relation, o.new_name,"
+" m.rows_compared, d.n, CASE WHEN d.n >= 100 THEN ' or more' END) END"
+" AS detail"
+" FROM migspec.migration AS m"
+" JOIN migspec.operation AS o ON o.migration_id = m.id"
+" CROSS JOIN LATERAL (SELECT count(*) AS n FROM migspec.difference AS d"
+"  WHERE d.migration_id = m.id AND d.new_name = o.new_name"
+"  AND d.relation IN (SELECT o.relation UNION ALL"
+"   SELECT relid FROM pg_partition_tree(o.relation))) AS d"
+" WHERE m.id = $1 ORDER BY o.ordinal";
+
+/*
+ * Is the migration one that can be verified by the current user, now?
+ */
+MigspecMigration *
+migspec_verify_begin(const char *name)
+{
+	MigspecMigration *migration = migspec_migration_load(name, false);
+
+	migspec_require_owner(migration);
+	migspec_require_read_committed("migspec_verify");
+	migspec_require_workers();
+	if (migration->phase != MIGSPEC_MIGRATED &&
+		migration->phase != MIGSPEC_VERIFIED)
+		migspec_wrong_phase(migration, "migspec_verify");
+	migspec_require_committed(migration,
+							  migspec_migration_status(migration->id),
+							  "migspec_verify");
+	return migration;
+}
+
+/*
+ * After the comparison: all checks, a List of MigspecCheck *.  If all are ok,
+ * the migration is moved to phase verified, unless it is there already.
+ */
+List *
+migspec_verify_end(const char *name)
+{
+	MigspecMigration *migration = migspec_migration_load(name, false);
+	List	   *checks = NIL;
+	bool		ok = migration->rows_differing == 0;
+	ListCell   *cell;
+
+	foreach(cell, migration->relids)
+		checks = lappend(checks, check_trigger(lfirst_oid(cell)));
+	checks = query_checks(checks, "backfill", backfill_query, migration->id);
+	checks = query_checks(checks, "indexes", indexes_query, migration->id);
+	checks = query_checks(checks, "constraints", constraints_query,
+						  migration->id);
+	checks = query_checks(checks, "rows", rows_query, migration->id);
+
+	foreach(cell, checks)
+		ok = ok && ((MigspecCheck *) lfirst(cell))->ok;
+	if (ok && migration->phase == MIGSPEC_MIGRATED)
+		migspec_phase_verified(name);
+
+	return checks;
+}
+
+/*
+ * migspec_verify(migration): one row per check.
+ */
+Datum
+migspec_sql_verify(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	char	   *name = migspec_arg_text(fcinfo, 0, "migration");
+	MigspecMigration *migration;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	migration = migspec_verify_begin(name);
+	migspec_bgw_verify(migration->id);
+
+	foreach(cell, migspec_verify_end(name))
+	{
+		MigspecCheck *check = lfirst(cell);
+		Datum		values[3];
+		bool		nulls[3] = {false};
+
+		values[0] = CStringGetTextDatum(check->name);
+		values[1] = BoolGetDatum(check->ok);
+		values[2] = CStringGetTextDatum(check->detail);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
+	}
+
+	PG_RETURN_NULL();
+}

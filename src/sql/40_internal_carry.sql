@@ -1,0 +1,44 @@
+/*
+ * Changes to the catalogs that have no SQL command, for the steps of a
+ * migration.  Only the extension's owner can call them.
+ */
+
+CREATE FUNCTION migspec.swap_key(tab regclass, constraint_name text, to_index regclass)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_swap_key';
+REVOKE ALL ON FUNCTION migspec.swap_key(regclass, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.swap_key(regclass, text, regclass) IS
+	'internal: let a primary key or unique constraint belong to another index, which takes the name';
+
+CREATE FUNCTION migspec.make_deferrable_key(tab regclass, model text, index regclass)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_make_deferrable_key';
+REVOKE ALL ON FUNCTION migspec.make_deferrable_key(regclass, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.make_deferrable_key(regclass, text, regclass) IS
+	'internal: make an index that of a unique constraint, deferrable like another one';
+
+CREATE FUNCTION migspec.check_unique(tab regclass, index regclass)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_check_unique';
+REVOKE ALL ON FUNCTION migspec.check_unique(regclass, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.check_unique(regclass, regclass) IS
+	'internal: error if the rows of a table are not unique in the columns of an index';
+
+CREATE FUNCTION migspec.move_identity(tab regclass, from_column text, to_column text)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_move_identity';
+REVOKE ALL ON FUNCTION migspec.move_identity(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.move_identity(regclass, text, text) IS
+	'internal: let another column be the identity column, with the same sequence';
+
+CREATE FUNCTION migspec.copy_column_grants(tab regclass, from_column text, to_column text)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_copy_column_grants';
+REVOKE ALL ON FUNCTION migspec.copy_column_grants(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.copy_column_grants(regclass, text, text) IS
+	'internal: give a column the grants that another one has';

@@ -12,6 +12,7 @@
 
 #include "base/guc.h"
 #include "bgw/bgw.h"
+#include "bgw/outbox.h"
 #include "engine/phase.h"
 #include "migspec.h"
 #include "trigger/sync.h"
@@ -38,5 +39,6 @@ _PG_init(void)
 		migspec_bgw_init();
 		migspec_worker_cancel = migspec_bgw_cancel_job;
 		migspec_worker_wake = migspec_bgw_wake_at_commit;
+		migspec_worker_note_failure = migspec_outbox_put;
 	}
 }

@@ -139,8 +139,8 @@ migspec_sql_expand(PG_FUNCTION_ARGS)
 
 	if (!PG_ARGISNULL(1))
 		(void) plan_from_arguments(fcinfo);
-	migspec_warn_in_block("migspec_expand");
 	migspec_phase_expand(name);
+	migspec_warn_in_block("migspec_expand");
 
 	PG_RETURN_VOID();
 }
@@ -170,8 +170,8 @@ migspec_sql_switch(PG_FUNCTION_ARGS)
 {
 	char	   *name = migspec_arg_text(fcinfo, 0, "migration");
 
-	migspec_warn_in_block("migspec_switch");
 	migspec_phase_switch(name);
+	migspec_warn_in_block("migspec_switch");
 
 	PG_RETURN_VOID();
 }
@@ -184,8 +184,8 @@ migspec_sql_contract(PG_FUNCTION_ARGS)
 {
 	char	   *name = migspec_arg_text(fcinfo, 0, "migration");
 
-	migspec_warn_in_block("migspec_contract");
 	migspec_phase_contract(name);
+	migspec_warn_in_block("migspec_contract");
 
 	PG_RETURN_VOID();
 }
@@ -198,8 +198,8 @@ migspec_sql_finish(PG_FUNCTION_ARGS)
 {
 	char	   *name = migspec_arg_text(fcinfo, 0, "migration");
 
-	migspec_warn_in_block("migspec_finish");
 	migspec_phase_finish(name);
+	migspec_warn_in_block("migspec_finish");
 
 	PG_RETURN_VOID();
 }
@@ -212,8 +212,8 @@ migspec_sql_rollback(PG_FUNCTION_ARGS)
 {
 	char	   *name = migspec_arg_text(fcinfo, 0, "migration");
 
-	migspec_warn_in_block("migspec_rollback");
 	migspec_phase_rollback(name);
+	migspec_warn_in_block("migspec_rollback");
 
 	PG_RETURN_VOID();
 }

@@ -65,9 +65,8 @@ migspec_worker_stopped(const MigspecMigration *migration,
 					   status->error ? status->error : "unknown",
 					   status->detail ? "; " : "",
 					   status->detail ? status->detail : ""),
-			 errhint("%s%sMend the cause, then SELECT migspec_resume(%s).",
-					 status->hint ? status->hint : "",
-					 status->hint ? " " : "",
+			 status->hint ? errhint("%s", status->hint) :
+			 errhint("Mend the cause, then SELECT migspec_resume(%s).",
 					 quote_literal_cstr(name))));
 }
 

@@ -10,12 +10,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "base/errors.h"
 #include "base/sqlutil.h"
@@ -310,4 +313,24 @@ migspec_text_array(List *strings)
 
 	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
 										   false, TYPALIGN_INT));
+}
+
+/*
+ * The owner of a table.
+ */
+Oid
+migspec_relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_UNDEFINED_TABLE),
+				 errmsg("table with OID %u of the migration no longer exists",
+						relid),
+				 errhint("Roll the migration back.")));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }

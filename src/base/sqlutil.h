@@ -23,8 +23,18 @@ typedef struct MigspecParam
 	bool		isnull;
 } MigspecParam;
 
-#define MIGSPEC_TEXT(s) \
-	((MigspecParam) {TEXTOID, (s) ? CStringGetTextDatum(s) : (Datum) 0, (s) == NULL})
+/* a text parameter, null if s is NULL */
+static inline MigspecParam
+migspec_text_param(const char *s)
+{
+	MigspecParam param = {TEXTOID, (Datum) 0, s == NULL};
+
+	if (s != NULL)
+		param.value = CStringGetTextDatum(s);
+	return param;
+}
+
+#define MIGSPEC_TEXT(s) migspec_text_param(s)
 #define MIGSPEC_INT8(n) ((MigspecParam) {INT8OID, Int64GetDatum(n), false})
 #define MIGSPEC_INT4(n) ((MigspecParam) {INT4OID, Int32GetDatum(n), false})
 #define MIGSPEC_BOOL(b) ((MigspecParam) {BOOLOID, BoolGetDatum(b), false})
@@ -74,6 +84,9 @@ extern List *migspec_spi_textlist(uint64 row, const char *name);	/* of char *, f
 
 /* schema.table, quoted; errors if there is no such table */
 extern char *migspec_relation_name(Oid relid);
+
+/* the owner of a table; errors if there is no such table */
+extern Oid	migspec_relation_owner(Oid relid);
 
 /* 'literal', quoted */
 extern char *migspec_literal(const char *s);

@@ -28,6 +28,7 @@
 #include "base/errors.h"
 #include "base/horizon.h"
 #include "bgw/bgw.h"
+#include "bgw/outbox.h"
 #include "bgw/worker.h"
 
 /* while a worker runs, look whether it has ended at least so often (ms) */
@@ -66,6 +67,7 @@ migspec_bgw_init(void)
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	migspec_shmem_init();
+	migspec_outbox_init();
 	migspec_dbhook_init();
 	migspec_launcher_register();
 	RegisterXactCallback(at_transaction_end, NULL);

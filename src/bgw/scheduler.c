@@ -39,6 +39,7 @@
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/sqlutil.h"
+#include "bgw/outbox.h"
 #include "bgw/worker.h"
 #include "engine/retry.h"
 #include "migspec.h"
@@ -171,9 +172,14 @@ start_jobs(List *due)
 static void
 turn(MemoryContext cxt)
 {
+	List	   *due;
+
 	migspec_worker_breathe();
 	migspec_worker_activity("looking for work");
-	start_jobs(look(cxt));
+	due = look(cxt);
+	migspec_outbox_deliver();
+	MemoryContextSwitchTo(cxt);
+	start_jobs(due);
 	migspec_worker_activity(NULL);
 	(void) pgstat_report_stat(false);
 	last_error = 0;

@@ -60,24 +60,24 @@ is_private(const char *name)
 }
 
 /*
- * A JSON object from pairs (name, text value) that end with a NULL name.
+ * A JSON object from a List of names and texts in turn; a text may be NULL.
  */
 static Jsonb *
-object_from_pairs(va_list pairs, bool public_only)
+object_from_pairs(List *pairs, bool public_only)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue *object;
-	const char *name;
+	int			i;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	while ((name = va_arg(pairs, const char *)) != NULL)
+	for (i = 0; i + 1 < list_length(pairs); i += 2)
 	{
-		const char *value = va_arg(pairs, const char *);
+		const char *name = list_nth(pairs, i);
 
 		if (public_only && is_private(name))
 			continue;
 		push_string(&state, WJB_KEY, name);
-		push_string(&state, WJB_VALUE, value);
+		push_string(&state, WJB_VALUE, list_nth(pairs, i + 1));
 	}
 	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 
@@ -125,12 +125,20 @@ void
 migspec_event(int64 migration_id, const char *migration, const char *event,
 			  bool notify,...)
 {
-	va_list		pairs;
+	va_list		arguments;
+	char	   *name;
+	List	   *pairs = NIL;
 	Jsonb	   *detail;
 
-	va_start(pairs, notify);
+	va_start(arguments, notify);
+	while ((name = va_arg(arguments, char *)) != NULL)
+	{
+		pairs = lappend(pairs, name);
+		pairs = lappend(pairs, va_arg(arguments, char *));
+	}
+	va_end(arguments);
+
 	detail = object_from_pairs(pairs, false);
-	va_end(pairs);
 	migspec_catalog_sql("INSERT INTO migspec.event (migration_id, migration, event, detail)"
 						" VALUES (nullif($1, 0), $2, $3, $4)",
 						MIGSPEC_PARAMS(MIGSPEC_INT8(migration_id),
@@ -139,10 +147,5 @@ migspec_event(int64 migration_id, const char *migration, const char *event,
 									   MIGSPEC_DATUM(JSONBOID, JsonbPGetDatum(detail), false)));
 
 	if (notify)
-	{
-		va_start(pairs, notify);
-		detail = object_from_pairs(pairs, true);
-		va_end(pairs);
-		notify_listeners(migration, event, detail);
-	}
+		notify_listeners(migration, event, object_from_pairs(pairs, true));
 }

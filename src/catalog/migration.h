@@ -154,4 +154,17 @@ extern void migspec_migration_record_error(int64 id, const char *step,
 										   ErrorData *edata, bool transient);
 extern void migspec_migration_clear_error(int64 id);
 
+/*
+ * Record a call that failed in a session, whose transaction is gone: as an
+ * event, and as the last error unless the migration has moved since.
+ */
+extern void migspec_migration_record_failed_call(int64 id, const char *name,
+												 const char *call,
+												 const char *role,
+												 TimestampTz at,
+												 int sqlerrcode,
+												 const char *message,
+												 const char *detail,
+												 const char *hint);
+
 #endif							/* MIGSPEC_MIGRATION_H */

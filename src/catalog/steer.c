@@ -13,6 +13,8 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
 
 #include "base/errors.h"
 #include "base/sqlutil.h"
@@ -106,6 +108,36 @@ migspec_migration_record_error(int64 id, const char *step, ErrorData *edata,
 					  "sqlstate", sqlstate, "message", edata->message,
 					  "detail", edata->detail, "hint", edata->hint,
 					  "step", step, "retry_at", retry_at, NULL);
+}
+
+/*
+ * Record a call that failed in a session; see migration.h.  It says nothing
+ * of the worker, whose next try stays as it is.
+ */
+void
+migspec_migration_record_failed_call(int64 id, const char *name,
+									 const char *call, const char *role,
+									 TimestampTz at, int sqlerrcode,
+									 const char *message, const char *detail,
+									 const char *hint)
+{
+	const char *sqlstate = unpack_sql_state(sqlerrcode);
+
+	migspec_catalog_sql("UPDATE migspec.migration SET last_error_at = $2,"
+						" last_sqlstate = $3, last_error = $4,"
+						" last_detail = $5, last_hint = $6, last_step = $7"
+						" WHERE id = $1 AND phase_since < $2",
+						MIGSPEC_PARAMS(MIGSPEC_INT8(id),
+									   MIGSPEC_DATUM(TIMESTAMPTZOID,
+													 TimestampTzGetDatum(at), false),
+									   MIGSPEC_TEXT(sqlstate),
+									   MIGSPEC_TEXT(message),
+									   MIGSPEC_TEXT(detail),
+									   MIGSPEC_TEXT(hint),
+									   MIGSPEC_TEXT(call)));
+	migspec_event(id, name, "call_failed", true,
+				  "call", call, "by", role, "sqlstate", sqlstate,
+				  "message", message, "detail", detail, "hint", hint, NULL);
 }
 
 /*

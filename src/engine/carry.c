@@ -8,7 +8,7 @@
  * has of its own is carried like that of a table.  Where columns of several
  * operations of a migration meet in one object (an index of two columns, a
  * foreign key between two tables), the last of these operations carries it,
- * for all of them.
+ * for all of them; its steps come when all new columns are filled.
  *
  * Process: the caller's backend, while a migration is planned or checked.
  * Nothing is changed here, so a crash costs nothing.  Locks: ACCESS SHARE on
@@ -42,9 +42,6 @@
 #include "base/sqlutil.h"
 #include "engine/carry.h"
 #include "engine/carry_internal.h"
-
-/* what is done for each table of an operation */
-typedef void (*CarryVisit) (MigspecCarry *carry, void *arg);
 
 /* an object that is looked for among what hangs on a column */
 typedef struct CarrySearch
@@ -111,36 +108,16 @@ migspec_carry_comment(MigspecCarry *carry, const MigspecCarryItem *item,
 }
 
 /*
- * The operations that come no later than this one: those are the ones whose
- * columns an object that this one carries may use.
+ * Call visit() for one table of an operation.  "plan" may be NULL; "ops" are
+ * all operations of the migration.
  */
-static List *
-operations_until(const MigspecPlan *plan, const MigspecOperation *op)
+void
+migspec_carry_visit(MigspecPlan *plan, List *ops, const MigspecOperation *op,
+					Oid relid, MigspecCarryVisit visit, void *arg)
 {
-	List	   *ops = NIL;
-	ListCell   *lc;
-
-	if (plan != NULL && plan->migration != NULL)
-	{
-		foreach(lc, plan->migration->operations)
-		{
-			MigspecOperation *other = lfirst(lc);
-
-			if (other->ordinal < op->ordinal && other->old_column != NULL)
-				ops = lappend(ops, other);
-		}
-	}
-	return lappend(ops, unconstify(MigspecOperation *, op));
-}
-
-static void
-visit_table(MigspecPlan *plan, const MigspecOperation *op, Oid relid,
-			CarryVisit visit, void *arg)
-{
-	MigspecCarry carry = {.plan = plan,.op = op,.relid = relid};
+	MigspecCarry carry = {.plan = plan,.op = op,.ops = ops,.relid = relid};
 
 	carry.rel = table_open(relid, AccessShareLock);
-	carry.ops = operations_until(plan, op);
 	carry.is_root = relid == op->relid;
 	carry.table = migspec_relation_name(relid);
 	if (op->old_column != NULL)
@@ -164,8 +141,8 @@ visit_table(MigspecPlan *plan, const MigspecOperation *op, Oid relid,
  * makes the server qualify all names.
  */
 static void
-visit_tables(MigspecPlan *plan, const MigspecOperation *op,
-			 CarryVisit visit, void *arg)
+visit_tables(MigspecPlan *plan, List *ops, const MigspecOperation *op,
+			 MigspecCarryVisit visit, void *arg)
 {
 	int			level = NewGUCNestLevel();
 	List	   *relids = list_make1_oid(op->relid);
@@ -177,7 +154,7 @@ visit_tables(MigspecPlan *plan, const MigspecOperation *op,
 	if (get_rel_relkind(op->relid) == RELKIND_PARTITIONED_TABLE)
 		relids = find_all_inheritors(op->relid, AccessShareLock, NULL);
 	foreach(lc, relids)
-		visit_table(plan, op, lfirst_oid(lc), visit, arg);
+		migspec_carry_visit(plan, ops, op, lfirst_oid(lc), visit, arg);
 	AtEOXact_GUC(false, level);
 }
 
@@ -208,14 +185,14 @@ is_shared(const MigspecCarry *carry, const MigspecCarryItem *item, bool later)
 	CarrySearch search = {.object = item->object};
 	ListCell   *lc;
 
-	foreach(lc, carry->plan->migration->operations)
+	foreach(lc, carry->ops)
 	{
 		const MigspecOperation *other = lfirst(lc);
 
 		if (other->old_column != NULL &&
 			(later ? other->ordinal > carry->op->ordinal :
 			 other->ordinal < carry->op->ordinal))
-			visit_tables(NULL, other, find_object, &search);
+			visit_tables(NULL, carry->ops, other, find_object, &search);
 	}
 	return search.found;
 }
@@ -289,7 +266,7 @@ void
 migspec_carry_plan(MigspecPlan *plan, const MigspecOperation *op)
 {
 	Assert(op->id != 0);
-	visit_tables(plan, op, plan_table, NULL);
+	visit_tables(plan, plan->migration->operations, op, plan_table, NULL);
 }
 
 static void
@@ -301,7 +278,7 @@ plan_column_of_table(MigspecCarry *carry, void *arg)
 void
 migspec_carry_plan_column(MigspecPlan *plan, const MigspecOperation *op)
 {
-	visit_tables(plan, op, plan_column_of_table, NULL);
+	visit_tables(plan, plan->migration->operations, op, plan_column_of_table, NULL);
 }
 
 static void
@@ -323,7 +300,7 @@ plan_before_drop(MigspecCarry *carry, void *arg)
 void
 migspec_carry_plan_before_drop(MigspecPlan *plan, const MigspecOperation *op)
 {
-	visit_tables(plan, op, plan_before_drop, NULL);
+	visit_tables(plan, plan->migration->operations, op, plan_before_drop, NULL);
 }
 
 static void
@@ -353,7 +330,7 @@ plan_after_drop(MigspecCarry *carry, void *arg)
 void
 migspec_carry_plan_after_drop(MigspecPlan *plan, const MigspecOperation *op)
 {
-	visit_tables(plan, op, plan_after_drop, NULL);
+	visit_tables(plan, plan->migration->operations, op, plan_after_drop, NULL);
 }
 
 static void
@@ -367,7 +344,7 @@ plan_new_not_null(MigspecCarry *carry, void *arg)
 void
 migspec_carry_not_null(MigspecPlan *plan, const MigspecOperation *op)
 {
-	visit_tables(plan, op, plan_new_not_null, NULL);
+	visit_tables(plan, plan->migration->operations, op, plan_new_not_null, NULL);
 }
 
 static void
@@ -386,7 +363,8 @@ migspec_carry_identities(const MigspecOperation *op)
 {
 	List	   *identities = NIL;
 
-	visit_tables(NULL, op, collect_identities, &identities);
+	visit_tables(NULL, list_make1(unconstify(MigspecOperation *, op)), op,
+				 collect_identities, &identities);
 	return identities;
 }
 
@@ -499,7 +477,8 @@ check_table(MigspecCarry *carry, void *arg)
 }
 
 void
-migspec_carry_check(const MigspecOperation *op)
+migspec_carry_check(const MigspecMigration *migration,
+					const MigspecOperation *op)
 {
 	CarryProblems problems = {.children = NIL};
 	ListCell   *lc;
@@ -507,7 +486,7 @@ migspec_carry_check(const MigspecOperation *op)
 	if (op->old_column == NULL)
 		return;
 	initStringInfo(&problems.detail);
-	visit_tables(NULL, op, check_table, &problems);
+	visit_tables(NULL, migration->operations, op, check_table, &problems);
 	if (problems.detail.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIGSPEC_DEPENDENT_OBJECTS),

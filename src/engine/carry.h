@@ -32,7 +32,8 @@
  * foreign key has to be carried.  Warns of functions whose text mentions
  * table and column.
  */
-extern void migspec_carry_check(const MigspecOperation *op);
+extern void migspec_carry_check(const MigspecMigration *migration,
+								const MigspecOperation *op);
 
 /*
  * Add the steps of phase expanded that give the new column the properties of

@@ -79,6 +79,26 @@ carry_validate(MigspecCarry *carry, const MigspecCarryItem *item,
 }
 
 /*
+ * Where "up" makes other values, those of the rows that are there are looked
+ * at before the constraint binds writers: if they do not satisfy it, writers
+ * had better not find out.
+ */
+static void
+carry_precheck(MigspecCarry *carry, const MigspecCarryItem *item,
+			   const char *condition)
+{
+	MigspecStep *step;
+
+	step = migspec_carry_step(carry, item, MIGSPEC_MIGRATING, AccessShareLock,
+							  psprintf("SELECT migspec.check_rows(%s::regclass, %s)",
+									   migspec_literal(carry->table),
+									   migspec_literal(condition)),
+							  NULL);
+	step->as_extension = true;
+	step->est_rows = (int64) migspec_table_rows(carry->relid);
+}
+
+/*
  * Give the constraint under its hidden name the comment of the old one.
  */
 static void
@@ -108,6 +128,15 @@ carry_rename(MigspecCarry *carry, const MigspecCarryItem *item, Oid relid,
 	set_tables(step, list_make1_oid(relid));
 }
 
+static void
+precheck_not_null(MigspecCarry *carry, const MigspecCarryItem *item)
+{
+	if (carry->op->up_sql != NULL && !migspec_carry_is_cast(carry->op))
+		carry_precheck(carry, item,
+					   psprintf("%s IS NOT NULL",
+								quote_identifier(carry->op->new_column)));
+}
+
 /*
  * NOT NULL where it is a flag of the column: a valid CHECK proves it, so that
  * SET NOT NULL needs no scan, and has then done its duty.
@@ -118,6 +147,7 @@ not_null_by_check(MigspecCarry *carry, const MigspecCarryItem *item)
 	const char *column = quote_identifier(carry->op->new_column);
 	char	   *hidden;
 
+	precheck_not_null(carry, item);
 	hidden = migspec_hidden_name(carry->op, "not_null");
 	migspec_carry_step(carry, item, MIGSPEC_MIGRATING, AccessExclusiveLock,
 					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
@@ -141,6 +171,7 @@ static void
 not_null_by_constraint(MigspecCarry *carry, const MigspecCarryItem *item,
 					   const char *name, bool no_inherit, bool validate)
 {
+	precheck_not_null(carry, item);
 	migspec_carry_step(carry, item, MIGSPEC_MIGRATING, AccessExclusiveLock,
 					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s NOT NULL %s%s NOT VALID",
 								carry->table, quote_identifier(name),
@@ -225,12 +256,16 @@ migspec_carry_check_item(MigspecCarry *carry, MigspecCarryItem *item)
 	Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
 	char	   *hidden = migspec_carry_hidden(carry, 'c', con->oid);
 	bool		enforced = MIGSPEC_CONSTRAINT_ENFORCED(con);
+	Node	   *tree = check_expression(tuple);
+	char	   *condition = migspec_carry_new_expr(carry, tree);
 
+	if (con->convalidated && enforced &&
+		migspec_carry_expr_converts(carry, tree))
+		carry_precheck(carry, item, condition);
 	migspec_carry_step(carry, item, MIGSPEC_MIGRATING, AccessExclusiveLock,
 					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s)%s%s",
 								carry->table, quote_identifier(hidden),
-								migspec_carry_new_expr(carry,
-													   check_expression(tuple)),
+								condition,
 								con->connoinherit ? " NO INHERIT" : "",
 								enforced ? " NOT VALID" : " NOT ENFORCED"),
 					   NULL);
@@ -446,6 +481,23 @@ types_fit(Oid referred, Oid referring)
 	return can_coerce_type(2, given, wanted, COERCION_IMPLICIT);
 }
 
+/*
+ * Do the values of two columns go on matching, if these are the operations
+ * that replace them (NULL for none)?
+ */
+static bool
+values_fit(const MigspecOperation *referring, const MigspecOperation *referred)
+{
+	bool		same_referring = referring == NULL ||
+		migspec_carry_is_cast(referring);
+	bool		same_referred = referred == NULL ||
+		migspec_carry_is_cast(referred);
+
+	if (same_referring || same_referred)
+		return same_referring && same_referred;
+	return strcmp(referring->up_sql, referred->up_sql) == 0;
+}
+
 static char *
 foreign_key_problem(const MigspecCarry *carry, const ForeignKey *fk)
 {
@@ -455,13 +507,16 @@ foreign_key_problem(const MigspecCarry *carry, const ForeignKey *fk)
 		return pstrdup("it is over a period");
 	if (get_rel_relkind(fk->con->conrelid) == RELKIND_PARTITIONED_TABLE)
 		return pstrdup("the referring table is partitioned");
-	if (get_rel_relkind(carry->relid) == RELKIND_PARTITIONED_TABLE)
-		return pstrdup("the table it refers to is partitioned");
 	for (i = 0; i < fk->nkeys; i++)
 	{
 		Oid			referring;
 		Oid			referred;
 
+		if (!values_fit(migspec_carry_operation(carry, fk->con->conrelid,
+												fk->conkey[i]),
+						migspec_carry_operation(carry, fk->con->confrelid,
+												fk->confkey[i])))
+			return pstrdup("\"up\" changes the values of only one side");
 		referring = migspec_carry_new_type(carry, fk->con->conrelid,
 										   fk->conkey[i]);
 		referred = migspec_carry_new_type(carry, fk->con->confrelid,

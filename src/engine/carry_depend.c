@@ -66,11 +66,8 @@ classify_relation(const MigspecCarry *carry, char deptype,
 
 	switch (get_rel_relkind(relid))
 	{
-		case RELKIND_PARTITIONED_INDEX:
-			item->kind = MIGSPEC_CARRY_REFUSED;
-			item->reason = pstrdup("the table is partitioned");
-			return get_rel_relispartition(relid) ? SKIP : TAKE;
 		case RELKIND_INDEX:
+		case RELKIND_PARTITIONED_INDEX:
 			item->kind = MIGSPEC_CARRY_INDEX;
 			if (get_rel_relispartition(relid) ||
 				OidIsValid(get_index_constraint(relid)) ||
@@ -119,10 +116,11 @@ classify_constraint(const MigspecCarry *carry, MigspecCarryItem *item)
 				item->kind = MIGSPEC_CARRY_REFUSED;
 				item->reason = pstrdup("it is over a period");
 			}
-			else if (carry->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+			else if (con->condeferrable &&
+					 carry->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 			{
 				item->kind = MIGSPEC_CARRY_REFUSED;
-				item->reason = pstrdup("the table is partitioned");
+				item->reason = pstrdup("it is deferrable, and the table is partitioned");
 			}
 			break;
 		case 'n':				/* a NOT NULL constraint, since version 18 */
@@ -213,7 +211,8 @@ classify_trigger(MigspecCarryItem *item)
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (strncmp(NameStr(trigger->tgname), "_migspec_", 9) != 0 &&
+		if (strcmp(NameStr(trigger->tgname), MIGSPEC_SYNC_TRIGGER) != 0 &&
+			strncmp(NameStr(trigger->tgname), "_migspec_", 9) != 0 &&
 			!OidIsValid(trigger->tgparentid))
 			verdict = TAKE;
 	}

@@ -31,6 +31,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_opclass.h"
 #include "commands/comment.h"
 #include "commands/defrem.h"
@@ -288,12 +289,26 @@ create_index_sql(const MigspecCarry *carry, const IndexParts *parts,
 	return buf.data;
 }
 
+static const char *
+hidden_index(const MigspecCarry *carry, Oid index)
+{
+	return migspec_carry_hidden(carry, 'i', index);
+}
+
+/* the hidden name of the index, in the schema of its table */
+static char *
+hidden_index_name(const MigspecCarry *carry, Oid index)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
+									  hidden_index(carry, index));
+}
+
 /*
  * Statistics targets of the index's columns (expressions have them).
  */
 static void
 carry_targets(MigspecCarry *carry, const MigspecCarryItem *item,
-			  const IndexParts *parts, const char *name)
+			  const IndexParts *parts)
 {
 	int			keyno;
 
@@ -314,28 +329,93 @@ carry_targets(MigspecCarry *carry, const MigspecCarryItem *item,
 		migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
 						   ShareUpdateExclusiveLock,
 						   psprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d",
-									migspec_carry_qualified(carry, name),
+									hidden_index_name(carry, parts->oid),
 									keyno + 1, target),
 						   NULL);
 	}
 }
 
-static void
-carry_build(MigspecCarry *carry, const MigspecCarryItem *item,
-			const IndexParts *parts, const char *name, bool unique)
+/* One table's part of what is done for an index and those of the partitions */
+typedef struct IndexTask
 {
-	MigspecStep *step;
+	const MigspecCarryItem *item;
+	Oid			index;
+	bool		unique;
+} IndexTask;
 
-	step = migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
-							  ShareUpdateExclusiveLock,
-							  create_index_sql(carry, parts, name, unique, true),
-							  NULL);
-	step->kind = MIGSPEC_STEP_CONCURRENTLY;
-	step->est_rows = (int64) migspec_table_rows(carry->relid);
-	migspec_carry_comment(carry, item, RelationRelationId, parts->oid,
+/*
+ * Do something for an index, and, if its table is partitioned, for those of
+ * its partitions; these come first if "upwards".
+ */
+static void
+visit_indexes(MigspecCarry *carry, Oid index, bool upwards,
+			  MigspecCarryVisit visit, IndexTask *task)
+{
+	List	   *indexes = list_make1_oid(index);
+	int			n;
+	int			i;
+
+	if (get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX)
+		indexes = find_all_inheritors(index, AccessShareLock, NULL);
+	n = list_length(indexes);
+	for (i = 0; i < n; i++)
+	{
+		task->index = list_nth_oid(indexes, upwards ? n - 1 - i : i);
+		migspec_carry_visit(carry->plan, carry->ops, carry->op,
+							IndexGetRelation(task->index, false), visit, task);
+	}
+}
+
+/*
+ * The index of a partitioned table is an empty shell, to which those of the
+ * partitions are attached; they are there already.
+ */
+static void
+build_partitioned(MigspecCarry *carry, const IndexTask *task,
+				  const IndexParts *parts)
+{
+	ListCell   *lc;
+
+	migspec_carry_step(carry, task->item, MIGSPEC_MIGRATING, ShareLock,
+					   create_index_sql(carry, parts,
+										hidden_index(carry, parts->oid),
+										task->unique, false),
+					   NULL);
+	foreach(lc, find_inheritance_children(parts->oid, AccessShareLock))
+		migspec_carry_step(carry, task->item, MIGSPEC_MIGRATING,
+						   ShareUpdateExclusiveLock,
+						   psprintf("ALTER INDEX %s ATTACH PARTITION %s",
+									hidden_index_name(carry, parts->oid),
+									hidden_index_name(carry, lfirst_oid(lc))),
+						   NULL);
+}
+
+static void
+build_index(MigspecCarry *carry, void *arg)
+{
+	const IndexTask *task = arg;
+	MigspecStep *step;
+	IndexParts	parts;
+
+	open_index(task->index, &parts);
+	if (parts.class_form->relkind == RELKIND_PARTITIONED_INDEX)
+		build_partitioned(carry, task, &parts);
+	else
+	{
+		step = migspec_carry_step(carry, task->item, MIGSPEC_MIGRATING,
+								  ShareUpdateExclusiveLock,
+								  create_index_sql(carry, &parts,
+												   hidden_index(carry, parts.oid),
+												   task->unique, true),
+								  NULL);
+		step->kind = MIGSPEC_STEP_CONCURRENTLY;
+		step->est_rows = (int64) migspec_table_rows(carry->relid);
+	}
+	migspec_carry_comment(carry, task->item, RelationRelationId, parts.oid,
 						  psprintf("INDEX %s",
-								   migspec_carry_qualified(carry, name)));
-	carry_targets(carry, item, parts, name);
+								   hidden_index_name(carry, parts.oid)));
+	carry_targets(carry, task->item, &parts);
+	close_index(&parts);
 }
 
 /*
@@ -344,34 +424,35 @@ carry_build(MigspecCarry *carry, const MigspecCarryItem *item,
 void
 migspec_carry_index(MigspecCarry *carry, MigspecCarryItem *item)
 {
+	IndexTask	task = {.item = item};
 	IndexParts	parts;
 
 	open_index(item->object.objectId, &parts);
-	carry_build(carry, item, &parts,
-				migspec_carry_hidden(carry, 'i', parts.oid),
-				parts.form->indisunique);
+	task.unique = parts.form->indisunique;
 	close_index(&parts);
+	visit_indexes(carry, item->object.objectId, true, build_index, &task);
 }
 
 /*
  * The old index is gone: its name, and its CLUSTER mark, go to the new one.
  */
-void
-migspec_carry_index_finish(MigspecCarry *carry, MigspecCarryItem *item)
+static void
+finish_index(MigspecCarry *carry, void *arg)
 {
+	const IndexTask *task = arg;
 	IndexParts	parts;
 	char	   *name;
 
-	open_index(item->object.objectId, &parts);
+	open_index(task->index, &parts);
 	name = pstrdup(NameStr(parts.class_form->relname));
-	migspec_carry_step(carry, item, MIGSPEC_FINISHED, ShareUpdateExclusiveLock,
+	migspec_carry_step(carry, task->item, MIGSPEC_FINISHED,
+					   ShareUpdateExclusiveLock,
 					   psprintf("ALTER INDEX %s RENAME TO %s",
-								migspec_carry_qualified(carry,
-														migspec_carry_hidden(carry, 'i', parts.oid)),
+								hidden_index_name(carry, parts.oid),
 								quote_identifier(name)),
 					   NULL);
 	if (parts.form->indisclustered)
-		migspec_carry_step(carry, item, MIGSPEC_FINISHED,
+		migspec_carry_step(carry, task->item, MIGSPEC_FINISHED,
 						   ShareUpdateExclusiveLock,
 						   psprintf("ALTER TABLE %s CLUSTER ON %s",
 									carry->table, quote_identifier(name)),
@@ -379,68 +460,105 @@ migspec_carry_index_finish(MigspecCarry *carry, MigspecCarryItem *item)
 	close_index(&parts);
 }
 
-/*
- * If the index is the replica identity, let the new one be it.
- */
 void
-migspec_carry_replica_identity(MigspecCarry *carry, MigspecCarryItem *item)
+migspec_carry_index_finish(MigspecCarry *carry, MigspecCarryItem *item)
 {
-	IndexParts	parts;
-	char	   *name;
+	IndexTask	task = {.item = item};
 
-	open_index(item->object.objectId, &parts);
-	name = pstrdup(NameStr(parts.class_form->relname));
-	if (parts.form->indisreplident)
-		migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
-						   psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s",
-									carry->table,
-									quote_identifier(migspec_carry_hidden(carry, 'i', parts.oid))),
-						   psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s",
-									carry->table, quote_identifier(name)));
-	close_index(&parts);
+	visit_indexes(carry, item->object.objectId, false, finish_index, &task);
 }
 
 /*
- * A primary key or unique constraint.  While a deferrable one is not yet the
- * new column's, an index that checks at once would reject statements that the
- * old constraint accepts.  So the index is built without uniqueness, becomes
- * a deferrable key of its own, and then is searched for duplicates, which
- * only rows from before can be.
+ * If the index is the replica identity, let the new one be it.
+ */
+static void
+switch_replica_identity(MigspecCarry *carry, void *arg)
+{
+	const IndexTask *task = arg;
+	IndexParts	parts;
+	const char *format = "ALTER TABLE %s REPLICA IDENTITY USING INDEX %s";
+
+	open_index(task->index, &parts);
+	if (parts.form->indisreplident)
+		migspec_carry_step(carry, task->item, MIGSPEC_SWITCHED,
+						   AccessExclusiveLock,
+						   psprintf(format, carry->table,
+									quote_identifier(hidden_index(carry, parts.oid))),
+						   psprintf(format, carry->table,
+									quote_identifier(NameStr(parts.class_form->relname))));
+	close_index(&parts);
+}
+
+void
+migspec_carry_replica_identity(MigspecCarry *carry, MigspecCarryItem *item)
+{
+	IndexTask	task = {.item = item};
+
+	visit_indexes(carry, item->object.objectId, false,
+				  switch_replica_identity, &task);
+}
+
+/*
+ * While a deferrable key is not yet the new column's, an index that checks at
+ * once would reject statements that the old key accepts.  So the index is
+ * built without uniqueness, becomes a deferrable key of its own, and then is
+ * searched for duplicates, which only rows from before can be.
+ */
+static void
+make_deferrable(MigspecCarry *carry, const MigspecCarryItem *item, Oid index)
+{
+	char	   *table = migspec_literal(carry->table);
+	char	   *hidden = migspec_literal(hidden_index_name(carry, index));
+	MigspecStep *step;
+
+	step = migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
+							  ShareRowExclusiveLock,
+							  psprintf("SELECT migspec.make_deferrable_key(%s::regclass, %s, %s::regclass)",
+									   table,
+									   migspec_literal(get_constraint_name(item->object.objectId)),
+									   hidden),
+							  NULL);
+	step->as_extension = true;
+	step = migspec_carry_step(carry, item, MIGSPEC_MIGRATING, AccessShareLock,
+							  psprintf("SELECT migspec.check_unique(%s::regclass, %s::regclass)",
+									   table, hidden),
+							  NULL);
+	step->as_extension = true;
+	step->est_rows = (int64) migspec_table_rows(carry->relid);
+}
+
+static void
+swap_key_step(MigspecCarry *carry, void *arg)
+{
+	const IndexTask *task = arg;
+	char	   *constraint = get_constraint_name(get_index_constraint(task->index));
+	char	   *swap;
+
+	swap = psprintf("SELECT migspec.swap_key(%s::regclass, %s, %s::regclass)",
+					migspec_literal(carry->table), migspec_literal(constraint),
+					migspec_literal(hidden_index_name(carry, task->index)));
+	migspec_carry_step(carry, task->item, MIGSPEC_SWITCHED,
+					   AccessExclusiveLock, swap,
+					   pstrdup(swap))->as_extension = true;
+}
+
+/*
+ * A primary key or unique constraint.
  */
 void
 migspec_carry_key(MigspecCarry *carry, MigspecCarryItem *item)
 {
-	Oid			indexoid = get_constraint_index(item->object.objectId);
-	char	   *hidden = migspec_carry_hidden(carry, 'k', indexoid);
-	char	   *hidden_literal;
-	char	   *table_literal = migspec_literal(carry->table);
-	char	   *swap;
+	Oid			index = get_constraint_index(item->object.objectId);
+	IndexTask	task = {.item = item};
 	IndexParts	parts;
 
-	hidden_literal = migspec_literal(migspec_carry_qualified(carry, hidden));
-	open_index(indexoid, &parts);
-	carry_build(carry, item, &parts, hidden, parts.form->indimmediate);
-	if (!parts.form->indimmediate)
-	{
-		migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
-						   ShareRowExclusiveLock,
-						   psprintf("SELECT migspec.make_deferrable_key(%s::regclass, %s, %s::regclass)",
-									table_literal,
-									migspec_literal(get_constraint_name(item->object.objectId)),
-									hidden_literal),
-						   NULL)->as_extension = true;
-		migspec_carry_step(carry, item, MIGSPEC_MIGRATING, AccessShareLock,
-						   psprintf("SELECT migspec.check_unique(%s::regclass, %s::regclass)",
-									table_literal, hidden_literal),
-						   NULL)->as_extension = true;
-	}
-	swap = psprintf("SELECT migspec.swap_key(%s::regclass, %s, %s::regclass)",
-					table_literal,
-					migspec_literal(get_constraint_name(item->object.objectId)),
-					hidden_literal);
-	migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
-					   swap, pstrdup(swap))->as_extension = true;
+	open_index(index, &parts);
+	task.unique = parts.form->indimmediate;
 	close_index(&parts);
+	visit_indexes(carry, index, true, build_index, &task);
+	if (!task.unique)
+		make_deferrable(carry, item, index);
+	visit_indexes(carry, index, false, swap_key_step, &task);
 }
 
 /*

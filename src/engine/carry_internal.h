@@ -48,7 +48,7 @@ typedef struct MigspecCarry
 {
 	MigspecPlan *plan;			/* NULL when there is nothing to plan */
 	const MigspecOperation *op;
-	List	   *ops;			/* operations whose columns get new names */
+	List	   *ops;			/* all operations of the migration */
 	Relation	rel;
 	Oid			relid;
 	bool		is_root;		/* the operation's own table */
@@ -58,7 +58,13 @@ typedef struct MigspecCarry
 	Oid			new_type;
 } MigspecCarry;
 
+/* what is done for a table */
+typedef void (*MigspecCarryVisit) (MigspecCarry *carry, void *arg);
+
 /* carry.c */
+extern void migspec_carry_visit(MigspecPlan *plan, List *ops,
+								const MigspecOperation *op, Oid relid,
+								MigspecCarryVisit visit, void *arg);
 extern MigspecStep *migspec_carry_step(MigspecCarry *carry,
 									   const MigspecCarryItem *item,
 									   MigspecPhase phase, LOCKMODE lockmode,
@@ -72,6 +78,10 @@ extern void migspec_carry_comment(MigspecCarry *carry,
 								  Oid object, const char *what);
 
 /* carry_text.c */
+extern const MigspecOperation *migspec_carry_operation(const MigspecCarry *carry,
+													   Oid relid,
+													   AttrNumber attno);
+extern bool migspec_carry_is_cast(const MigspecOperation *op);
 extern char *migspec_carry_new_name(const MigspecCarry *carry, Oid relid,
 									AttrNumber attno);
 extern Oid	migspec_carry_new_type(const MigspecCarry *carry, Oid relid,
@@ -79,6 +89,7 @@ extern Oid	migspec_carry_new_type(const MigspecCarry *carry, Oid relid,
 extern char *migspec_carry_new_expr(const MigspecCarry *carry, Node *expr);
 extern char *migspec_carry_old_expr(const MigspecCarry *carry, Node *expr);
 extern char *migspec_carry_expr_problem(const MigspecCarry *carry, Node *expr);
+extern bool migspec_carry_expr_converts(const MigspecCarry *carry, Node *expr);
 extern bool migspec_carry_expr_reads_table(Node *expr, Oid relid);
 extern char *migspec_carry_fill_params(const char *text,
 									   const char *(*fill) (int n, void *arg),

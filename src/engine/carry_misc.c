@@ -36,7 +36,6 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
-#include "parser/parser.h"
 #include "statistics/statistics.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -382,24 +381,9 @@ default_tree(const MigspecCarry *carry)
 }
 
 /*
- * Is the expression just its parameter, as it is or cast?
- */
-static bool
-is_plain_cast(const char *sql)
-{
-	RawStmt    *raw = linitial(raw_parser(sql, RAW_PARSE_PLPGSQL_EXPR));
-	ResTarget  *target = linitial(((SelectStmt *) raw->stmt)->targetList);
-	Node	   *node = target->val;
-
-	while (IsA(node, TypeCast))
-		node = ((TypeCast *) node)->arg;
-	return IsA(node, ParamRef);
-}
-
-/*
  * The new column's default: that of the old one, converted as a value would
- * be.  Where that is a mere cast, SET DEFAULT does it by itself, unless the
- * cast could cut something off.  Sets *problem if it cannot be done.
+ * be.  Where that is a mere cast, SET DEFAULT does it by itself.  Sets *problem
+ * if it cannot be done.
  */
 static char *
 default_text(const MigspecCarry *carry, char **problem)
@@ -420,7 +404,7 @@ default_text(const MigspecCarry *carry, char **problem)
 		if (strcmp(lfirst(lc), op->old_column) != 0)
 			*problem = pstrdup("\"up\" reads other columns, too");
 	}
-	if (is_plain_cast(op->up_sql) && strchr(op->new_type, '(') == NULL &&
+	if (migspec_carry_is_cast(op) &&
 		can_coerce_type(1, &type, &carry->new_type, COERCION_ASSIGNMENT))
 		return text;
 	text = migspec_carry_fill_params(op->up_sql, default_for_param, &context);
@@ -513,6 +497,8 @@ policy_problem(const MigspecCarry *carry, Oid oid)
 			continue;
 		if (migspec_carry_expr_reads_table(trees[i], carry->relid))
 			problem = pstrdup("it has a subquery on the table itself");
+		else if (migspec_carry_expr_converts(carry, trees[i]))
+			problem = pstrdup("it was written for values before \"up\"");
 		else
 			problem = migspec_carry_expr_problem(carry, trees[i]);
 	}
@@ -607,8 +593,14 @@ publication_problem(const MigspecCarry *carry, Oid oid)
 	datum = SysCacheGetAttr(PUBLICATIONREL, tuple,
 							Anum_pg_publication_rel_prqual, &isnull);
 	if (!isnull)
-		problem = migspec_carry_expr_problem(carry,
-											 stringToNode(TextDatumGetCString(datum)));
+	{
+		Node	   *tree = stringToNode(TextDatumGetCString(datum));
+
+		if (migspec_carry_expr_converts(carry, tree))
+			problem = pstrdup("its row filter was written for values before \"up\"");
+		else
+			problem = migspec_carry_expr_problem(carry, tree);
+	}
 	ReleaseSysCache(tuple);
 	return problem;
 }

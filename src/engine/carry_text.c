@@ -17,14 +17,19 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "common/keywords.h"
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_type.h"
+#include "parser/parser.h"
 #include "parser/scanner.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,18 +47,21 @@
  */
 #define TOKEN_PARAM 267
 
+/* added to the number of a parameter that is used in a subquery */
+#define IN_SUBQUERY (MaxHeapAttributeNumber + 1)
+
 /* state of the walk that puts parameters in place of columns */
 typedef struct ParamContext
 {
 	const MigspecCarry *carry;
-	int			sublevels_up;
+	Index		sublevels_up;
 } ParamContext;
 
 /*
  * The operation of this migration that replaces the column, or NULL.
  */
-static const MigspecOperation *
-operation_of(const MigspecCarry *carry, Oid relid, AttrNumber attno)
+const MigspecOperation *
+migspec_carry_operation(const MigspecCarry *carry, Oid relid, AttrNumber attno)
 {
 	const char *name = get_attname(relid, attno, true);
 	ListCell   *lc;
@@ -84,7 +92,7 @@ operation_of(const MigspecCarry *carry, Oid relid, AttrNumber attno)
 char *
 migspec_carry_new_name(const MigspecCarry *carry, Oid relid, AttrNumber attno)
 {
-	const MigspecOperation *op = operation_of(carry, relid, attno);
+	const MigspecOperation *op = migspec_carry_operation(carry, relid, attno);
 
 	return op != NULL ? op->new_column : get_attname(relid, attno, false);
 }
@@ -95,12 +103,66 @@ migspec_carry_new_name(const MigspecCarry *carry, Oid relid, AttrNumber attno)
 Oid
 migspec_carry_new_type(const MigspecCarry *carry, Oid relid, AttrNumber attno)
 {
-	const MigspecOperation *op = operation_of(carry, relid, attno);
+	const MigspecOperation *op = migspec_carry_operation(carry, relid, attno);
 
 	if (op == NULL)
 		return get_atttype(relid, attno);
 	return DatumGetObjectId(DirectFunctionCall1(regtypein,
 												CStringGetDatum(op->new_type)));
+}
+
+/*
+ * Does the cast keep values apart that are different, and cut nothing off?
+ * That is what implicit casts promise; of the others, those between numbers,
+ * or between dates and times, may round.
+ */
+static bool
+cast_keeps_values(Oid old_type, int32 old_typmod, Oid new_type,
+				  int32 new_typmod)
+{
+	bool		is_integer = new_type == INT2OID || new_type == INT4OID;
+
+	if (new_typmod >= 0 &&
+		(old_type != new_type || old_typmod < 0 || new_typmod < old_typmod ||
+		 old_type == NUMERICOID))
+		return old_type == new_type && old_typmod == new_typmod;
+	if (TypeCategory(old_type) != TypeCategory(new_type) ||
+		can_coerce_type(1, &old_type, &new_type, COERCION_IMPLICIT))
+		return true;
+	/* too large an integer is an error, not another value */
+	return is_integer && (old_type == INT4OID || old_type == INT8OID);
+}
+
+/*
+ * Are the new column's values the old ones, at most cast to another type?
+ * Then whatever was written for the old column means the same for the new.
+ */
+bool
+migspec_carry_is_cast(const MigspecOperation *op)
+{
+	RawStmt    *raw;
+	Node	   *node;
+	Oid			old_type;
+	Oid			new_type;
+	int32		old_typmod;
+	int32		new_typmod;
+	Oid			collation;
+
+	if (op->up_sql == NULL || strcmp(op->kind, "rename_column") == 0)
+		return true;
+	raw = linitial(raw_parser(op->up_sql, RAW_PARSE_PLPGSQL_EXPR));
+	node = linitial_node(ResTarget,
+						 ((SelectStmt *) raw->stmt)->targetList)->val;
+	if (IsA(node, TypeCast))
+		node = ((TypeCast *) node)->arg;
+	if (!IsA(node, ParamRef) || op->old_column == NULL ||
+		strcmp(linitial(op->up_columns), op->old_column) != 0)
+		return false;
+	get_atttypetypmodcoll(op->relid, get_attnum(op->relid, op->old_column),
+						  &old_type, &old_typmod, &collation);
+	typenameTypeIdAndMod(NULL, migspec_typeStringToTypeName(op->new_type),
+						 &new_type, &new_typmod);
+	return cast_keeps_values(old_type, old_typmod, new_type, new_typmod);
 }
 
 static Node *
@@ -115,14 +177,15 @@ columns_to_params(Node *node, void *arg)
 		Var		   *var = (Var *) node;
 		Param	   *param;
 
-		if (var->varlevelsup != (Index) context->sublevels_up || var->varno != 1 ||
+		if (var->varlevelsup != context->sublevels_up || var->varno != 1 ||
 			var->varattno <= 0 ||
-			operation_of(context->carry, context->carry->relid,
-						 var->varattno) == NULL)
+			migspec_carry_operation(context->carry, context->carry->relid,
+									var->varattno) == NULL)
 			return (Node *) copyObject(var);
 		param = makeNode(Param);
 		param->paramkind = PARAM_EXTERN;
-		param->paramid = var->varattno;
+		param->paramid = var->varattno +
+			(context->sublevels_up > 0 ? IN_SUBQUERY : 0);
 		param->paramtype = var->vartype;
 		param->paramtypmod = var->vartypmod;
 		param->paramcollid = var->varcollid;
@@ -144,7 +207,7 @@ columns_to_params(Node *node, void *arg)
 
 /*
  * Text of an expression over the table; columns that are replaced are
- * written as $attno.
+ * written as $attno, or $(attno + IN_SUBQUERY).
  */
 static char *
 deparse_with_params(const MigspecCarry *carry, Node *expr)
@@ -188,17 +251,28 @@ migspec_carry_fill_params(const char *text,
 }
 
 /*
- * Qualified by the table, since in a subquery the bare name of the new column
- * could mean another one.
+ * In a subquery the bare name could mean another column, so it is qualified by
+ * the table there; elsewhere it must not be, since a constraint of a
+ * partitioned table is read once more for each partition.
  */
 static const char *
 column_of_param(int n, void *arg)
 {
 	const MigspecCarry *carry = arg;
 
+	if (n < IN_SUBQUERY)
+		return quote_identifier(migspec_carry_new_name(carry, carry->relid, n));
 	return quote_qualified_identifier(RelationGetRelationName(carry->rel),
 									  migspec_carry_new_name(carry,
-															 carry->relid, n));
+															 carry->relid,
+															 n - IN_SUBQUERY));
+}
+
+/* one number for a column, wherever it is used */
+static const char *
+plain_param(int n, void *arg)
+{
+	return psprintf("$%d", n < IN_SUBQUERY ? n : n - IN_SUBQUERY);
 }
 
 /*
@@ -273,17 +347,59 @@ migspec_carry_expr_problem(const MigspecCarry *carry, Node *expr)
 {
 	int			natts = RelationGetNumberOfAttributes(carry->rel);
 	Oid		   *types = palloc0_array(Oid, natts);
-	char	   *statement;
+	char	   *text;
 	int			i;
 
 	for (i = 0; i < natts; i++)
 	{
-		if (operation_of(carry, carry->relid, i + 1) != NULL)
+		if (migspec_carry_operation(carry, carry->relid, i + 1) != NULL)
 			types[i] = migspec_carry_new_type(carry, carry->relid, i + 1);
 	}
-	statement = psprintf("SELECT %s FROM ONLY %s",
-						 deparse_with_params(carry, expr), carry->table);
-	return try_prepare(statement, natts, types);
+	text = migspec_carry_fill_params(deparse_with_params(carry, expr),
+									 plain_param, NULL);
+	return try_prepare(psprintf("SELECT %s FROM ONLY %s", text, carry->table),
+					   natts, types);
+}
+
+static bool
+converts_walker(Node *node, void *arg)
+{
+	ParamContext *context = arg;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+		const MigspecOperation *op;
+
+		if (var->varlevelsup != context->sublevels_up || var->varno != 1)
+			return false;
+		op = migspec_carry_operation(context->carry, context->carry->relid,
+									 var->varattno);
+		return op != NULL && !migspec_carry_is_cast(op);
+	}
+	if (IsA(node, Query))
+	{
+		bool		found;
+
+		context->sublevels_up++;
+		found = query_tree_walker((Query *) node, converts_walker, context, 0);
+		context->sublevels_up--;
+		return found;
+	}
+	return expression_tree_walker(node, converts_walker, context);
+}
+
+/*
+ * Does the expression read a column whose values are others in the new shape?
+ */
+bool
+migspec_carry_expr_converts(const MigspecCarry *carry, Node *expr)
+{
+	ParamContext context = {.carry = carry};
+
+	return converts_walker(expr, &context);
 }
 
 static bool

@@ -288,20 +288,7 @@ migspec_ddl_step(const MigspecStep *step, bool undo)
 	if (step->as_extension)
 		migspec_become_extension(&identity);
 	else
-	{
-		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(step->relid));
-		Oid			owner;
-
-		if (!HeapTupleIsValid(tuple))
-			ereport(ERROR,
-					(errcode(ERRCODE_MIGSPEC_UNDEFINED_TABLE),
-					 errmsg("table with OID %u of the migration no longer exists",
-							step->relid),
-					 errhint("Roll the migration back.")));
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-		migspec_become_owner_for_ddl(owner, &identity);
-	}
+		migspec_become_owner_for_ddl(migspec_relation_owner(step->relid), &identity);
 	migspec_sql(statement, 0, NULL);
 	migspec_restore_identity(&identity);
 	SPI_finish();

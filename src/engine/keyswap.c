@@ -52,7 +52,6 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -65,12 +64,9 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
-#include "base/security.h"
-#include "base/sqlutil.h"
 
 PG_FUNCTION_INFO_V1(migspec_swap_key);
 PG_FUNCTION_INFO_V1(migspec_make_deferrable_key);
-PG_FUNCTION_INFO_V1(migspec_check_unique);
 PG_FUNCTION_INFO_V1(migspec_move_identity);
 PG_FUNCTION_INFO_V1(migspec_copy_column_grants);
 
@@ -455,65 +451,6 @@ migspec_make_deferrable_key(PG_FUNCTION_ARGS)
 	CacheInvalidateRelcache(rel);
 	index_close(index, NoLock);
 	table_close(rel, NoLock);
-	PG_RETURN_VOID();
-}
-
-/*
- * The statement that finds a duplicate in the columns of the index.
- */
-static char *
-duplicate_query(Relation rel, Relation index)
-{
-	Form_pg_index form = index->rd_index;
-	StringInfoData columns;
-	StringInfoData not_null;
-	int			i;
-
-	initStringInfo(&columns);
-	initStringInfo(&not_null);
-	for (i = 0; i < form->indnkeyatts; i++)
-	{
-		const char *name = quote_identifier(get_attname(form->indrelid,
-														form->indkey.values[i],
-														false));
-
-		appendStringInfo(&columns, "%s%s", i > 0 ? ", " : "", name);
-		appendStringInfo(&not_null, "%s%s IS NOT NULL",
-						 i > 0 ? " AND " : " WHERE ", name);
-	}
-	return psprintf("SELECT concat_ws(', ', %s) AS key FROM ONLY %s%s"
-					" GROUP BY %s HAVING count(*) > 1 LIMIT 1",
-					columns.data,
-					migspec_relation_name(RelationGetRelid(rel)),
-					form->indnullsnotdistinct ? "" : not_null.data,
-					columns.data);
-}
-
-/*
- * migspec.check_unique(tab, index): error 23505 if the rows that are there are
- * not unique in the index's columns.  Scans the table, as its owner.
- */
-Datum
-migspec_check_unique(PG_FUNCTION_ARGS)
-{
-	Relation	rel = table_open(PG_GETARG_OID(0), AccessShareLock);
-	Relation	index = index_open(PG_GETARG_OID(1), AccessShareLock);
-	char	   *query = duplicate_query(rel, index);
-	MigspecIdentity identity;
-
-	SPI_connect();
-	migspec_become_owner(rel->rd_rel->relowner, &identity);
-	if (migspec_sql(query, 0, NULL) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("could not create unique index \"%s\"",
-						RelationGetRelationName(index)),
-				 errdetail("Key (%s) is duplicated.",
-						   migspec_spi_text(0, "key"))));
-	migspec_restore_identity(&identity);
-	SPI_finish();
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
 	PG_RETURN_VOID();
 }
 

@@ -31,6 +31,7 @@
 #include "trigger/sync.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
@@ -50,6 +51,9 @@ typedef struct Move
 
 void		(*migspec_worker_cancel) (int64 migration_id) = NULL;
 void		(*migspec_worker_wake) (void) = NULL;
+void		(*migspec_worker_note_failure) (int64 migration_id, const char *migration,
+											const char *call,
+											const ErrorData *edata) = NULL;
 
 /*
  * Load a migration for a call that needs it in a certain phase: at once
@@ -186,12 +190,37 @@ make_move(void *arg)
 	migspec_migration_clear_error(migration.id);
 }
 
+/*
+ * Leave a note of the error that is being handled.
+ */
+static void
+note_failure(const MigspecMigration *migration, const char *what)
+{
+	MemoryContext context = MemoryContextSwitchTo(TopTransactionContext);
+
+	/* a worker records its errors itself */
+	if (migspec_worker_note_failure && MyBackendType == B_BACKEND)
+		migspec_worker_note_failure(migration->id, migration->name, what,
+									CopyErrorData());
+	MemoryContextSwitchTo(context);
+}
+
 static void
 run_move(MigspecMigration *migration, MigspecPhase to, bool undo, const char *what)
 {
 	Move		move = {migration, select_steps(migration->id, to, undo), undo, to};
 
-	migspec_ddl_run(migration, what, lock_targets(&move), make_move, &move);
+	PG_TRY();
+	{
+		migspec_ddl_run(migration, what, lock_targets(&move), make_move, &move);
+	}
+	PG_CATCH();
+	{
+		/* our transaction ends here, so somebody else has to record it */
+		note_failure(migration, what);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if (migspec_worker_wake)
 		migspec_worker_wake();
 }
@@ -235,6 +264,22 @@ check_drift(const MigspecMigration *migration)
 						 errhint("Drop it and create it again after finish, or roll back and plan again.")));
 		}
 	}
+}
+
+/*
+ * The last comparison must have found every row equal; it may have been
+ * repeated since the phase was reached.
+ */
+static void
+check_no_difference(const MigspecMigration *migration)
+{
+	if (migration->rows_differing == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_MIGSPEC_ROWS_DIFFER),
+			 errmsg("old and new columns of migration \"%s\" were not found equal",
+					migration->name),
+			 errhint("Look at migspec.difference, mend the rows, and call migspec_verify again.")));
 }
 
 /*
@@ -294,11 +339,7 @@ migspec_phase_verified(const char *name)
 {
 	MigspecMigration *migration = load_in_phase(name, MIGSPEC_MIGRATED, "migspec_verify");
 
-	if (migration->rows_differing != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIGSPEC_ROWS_DIFFER),
-				 errmsg("migration \"%s\" is not verified", name),
-				 errhint("Call migspec_verify and look at migspec.difference.")));
+	check_no_difference(migration);
 	migspec_migration_set_phase(migration, MIGSPEC_VERIFIED);
 }
 
@@ -312,6 +353,7 @@ migspec_phase_switch(const char *name)
 
 	check_owner(migration);
 	check_drift(migration);
+	check_no_difference(migration);
 	run_move(migration, MIGSPEC_SWITCHED, false, "switch");
 }
 

@@ -30,5 +30,8 @@ extern void migspec_phase_rollback(const char *name);
  */
 extern void (*migspec_worker_cancel) (int64 migration_id);
 extern void (*migspec_worker_wake) (void);
+extern void (*migspec_worker_note_failure) (int64 migration_id, const char *migration,
+											const char *call,
+											const ErrorData *edata);
 
 #endif							/* MIGSPEC_PHASE_H */

@@ -32,6 +32,7 @@
 #include "expr/resolve.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -298,6 +299,20 @@ warn_if_mutable(const MigspecResolved *resolved, const char *what,
 }
 
 /*
+ * What stands for an expression that was left out: the other column, cast.
+ *
+ * Where a length is involved the cast is left to the assignment, which raises
+ * an error for a value that is too long, as ALTER TABLE does.
+ */
+static char *
+default_cast(const char *column, Oid from, Oid to, int32 typmod)
+{
+	if (typmod >= 0 && can_coerce_type(1, &from, &to, COERCION_ASSIGNMENT))
+		return pstrdup(quote_identifier(column));
+	return psprintf("%s::%s", quote_identifier(column), migspec_type_name(to, typmod));
+}
+
+/*
  * Resolve up and down of a change.
  */
 static void
@@ -318,10 +333,9 @@ resolve_expressions(MigspecChange *change, List *changes)
 		get_atttypetypmodcoll(op->relid, get_attnum(op->relid, op->old_name),
 							  &type, &typmod, &collation);
 		if (op->up == NULL)
-			op->up = psprintf("%s::%s", quote_identifier(op->old_name), op->new_type);
+			op->up = default_cast(op->old_name, type, change->type, change->typmod);
 		if (op->down == NULL)
-			op->down = psprintf("%s::%s", quote_identifier(op->new_name),
-								migspec_type_name(type, typmod));
+			op->down = default_cast(op->new_name, change->type, type, typmod);
 	}
 	if (op->up)
 		up = migspec_resolve(op->up, "up", op->new_name, old_shape,
@@ -333,6 +347,8 @@ resolve_expressions(MigspecChange *change, List *changes)
 	if (up == NULL)
 		return;
 
+	change->up = up;
+	change->down = down;
 	op->up_sql = up->sql;
 	op->up_columns = up->columns;
 	op->down_sql = down ? down->sql : NULL;
@@ -543,7 +559,7 @@ migspec_plan_create(const char *name, Jsonb *operations,
 		MigspecOperation *op = ((MigspecChange *) lfirst(lc))->op;
 
 		if (op->old_name)
-			migspec_carry_check(op);
+			migspec_carry_check(&migration, op);
 	}
 	migspec_sample_check(&plan);
 	foreach(lc, migration.relids)

@@ -27,6 +27,7 @@
 #include "engine/carry.h"
 #include "engine/plan.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "trigger/pairs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -75,8 +76,77 @@ is_synchronised(const MigspecOperation *op, MigspecPhase phase)
 }
 
 /*
- * The statements that (re-)create the sync trigger as a phase needs it, or
- * drop it if the phase needs none.
+ * What a column of a plan is called in a phase: those of the operations
+ * change their names.
+ */
+static char *
+column_at(const MigspecPlan *plan, Oid relid, char *name, MigspecPhase phase)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->migration->operations)
+	{
+		MigspecOperation planned = *(MigspecOperation *) lfirst(lc);
+		MigspecOperation now = planned;
+
+		if (planned.relid != relid)
+			continue;
+		migspec_op_columns_at(&planned, MIGSPEC_PLANNED);
+		migspec_op_columns_at(&now, phase);
+		if (planned.old_column && strcmp(planned.old_column, name) == 0)
+			return now.old_column;
+		if (strcmp(planned.new_column, name) == 0)
+			return now.new_column;
+	}
+	return name;
+}
+
+/*
+ * Names of columns as one argument of the trigger.
+ */
+static char *
+columns_argument(const MigspecPlan *plan, Oid relid, List *columns, MigspecPhase phase)
+{
+	StringInfoData list;
+	ListCell   *lc;
+
+	initStringInfo(&list);
+	foreach(lc, columns)
+		appendStringInfo(&list, "%s%s", list.len ? "," : "",
+						 quote_identifier(column_at(plan, relid, lfirst(lc), phase)));
+	return list.data;
+}
+
+/*
+ * The trigger's arguments for one operation.
+ */
+static void
+append_pair(StringInfo sql, const MigspecPlan *plan, const MigspecOperation *stored,
+			MigspecPhase phase)
+{
+	MigspecOperation op = *stored;
+	const char *args[SYNC_ARGS_PER_PAIR];
+
+	migspec_op_columns_at(&op, phase);
+	args[SYNC_ARG_OLD] = op.old_column ? op.old_column : "";
+	args[SYNC_ARG_NEW] = op.new_column;
+	args[SYNC_ARG_MARKER] = op.marker_column ? op.marker_column : "";
+	args[SYNC_ARG_UP] = psprintf("up_" INT64_FORMAT, op.id);
+	args[SYNC_ARG_UP_COLUMNS] = columns_argument(plan, op.relid, op.up_columns, phase);
+	args[SYNC_ARG_DOWN] = op.down ? psprintf("down_" INT64_FORMAT, op.id) : "";
+	args[SYNC_ARG_DOWN_COLUMNS] = columns_argument(plan, op.relid, op.down_columns, phase);
+	args[SYNC_ARG_PRIMARY] = phase < MIGSPEC_SWITCHED ? "old" : "new";
+	args[SYNC_ARG_VOLATILE] = op.is_volatile ? "volatile" : "";
+	for (int i = 0; i < SYNC_ARGS_PER_PAIR; i++)
+		appendStringInfo(sql, ", %s", migspec_literal(args[i]));
+}
+
+/*
+ * The statements that (re-)create the sync trigger as a phase needs it; NULL
+ * if it needs none.
+ *
+ * Added columns come last: their up may read an old column that another pair
+ * fills from its new one.
  */
 static char *
 trigger_sql(const MigspecPlan *plan, Oid relid, MigspecPhase phase, bool exists)
@@ -84,7 +154,6 @@ trigger_sql(const MigspecPlan *plan, Oid relid, MigspecPhase phase, bool exists)
 	StringInfoData sql;
 	char	   *table = migspec_relation_name(relid);
 	const char *trigger = quote_identifier(MIGSPEC_SYNC_TRIGGER);
-	const char *primary = phase < MIGSPEC_SWITCHED ? "old" : "new";
 	bool		any = false;
 	ListCell   *lc;
 
@@ -94,51 +163,50 @@ trigger_sql(const MigspecPlan *plan, Oid relid, MigspecPhase phase, bool exists)
 	appendStringInfo(&sql, "CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s"
 					 " FOR EACH ROW EXECUTE FUNCTION migspec.sync(%s",
 					 trigger, table, migspec_literal(plan->migration->conflict_policy));
-	foreach(lc, plan->migration->operations)
+	for (int added = 0; added < 2; added++)
 	{
-		MigspecOperation op = *(MigspecOperation *) lfirst(lc);
-		const char *args[SYNC_ARGS_PER_PAIR];
+		foreach(lc, plan->migration->operations)
+		{
+			MigspecOperation *op = lfirst(lc);
 
-		if (op.relid != relid || !is_synchronised(&op, phase))
-			continue;
-		any = true;
-		migspec_op_columns_at(&op, phase);
-		args[SYNC_ARG_OLD] = op.old_column ? op.old_column : "";
-		args[SYNC_ARG_NEW] = op.new_column;
-		args[SYNC_ARG_MARKER] = op.marker_column ? op.marker_column : "";
-		args[SYNC_ARG_UP] = psprintf("up_" INT64_FORMAT, op.id);
-		args[SYNC_ARG_DOWN] = op.down ? psprintf("down_" INT64_FORMAT, op.id) : "";
-		args[SYNC_ARG_PRIMARY] = primary;
-		args[SYNC_ARG_VOLATILE] = op.is_volatile ? "volatile" : "";
-		for (int i = 0; i < SYNC_ARGS_PER_PAIR; i++)
-			appendStringInfo(&sql, ", %s", migspec_literal(args[i]));
+			if (op->relid != relid || !is_synchronised(op, phase) ||
+				(op->old_name == NULL) != (added == 1))
+				continue;
+			any = true;
+			append_pair(&sql, plan, op, phase);
+		}
 	}
 	if (!any)
 		return NULL;
-	appendStringInfo(&sql, "); ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", table, trigger);
+	appendStringInfo(&sql, "); ALTER TABLE %s ENABLE ALWAYS TRIGGER %s;"
+					 " SELECT migspec.protect_columns(%s)",
+					 table, trigger, migspec_literal(table));
 	return sql.data;
 }
 
 /*
  * Step: the trigger as "phase" needs it, from what "before" had.
+ *
+ * Rollback undoes everything in one transaction, so only the first step has
+ * something to undo: the trigger goes, whatever it looks like by then.
  */
 static void
 trigger_step(MigspecPlan *plan, Oid relid, MigspecPhase before, MigspecPhase phase)
 {
-	bool		existed = trigger_sql(plan, relid, before, false) != NULL;
-	bool		exists = trigger_sql(plan, relid, phase, false) != NULL;
-	char	   *drop = psprintf("DROP TRIGGER %s ON %s",
-								quote_identifier(MIGSPEC_SYNC_TRIGGER),
-								migspec_relation_name(relid));
+	char	   *table = migspec_relation_name(relid);
+	char	   *old = trigger_sql(plan, relid, before, true);
+	char	   *new = trigger_sql(plan, relid, phase, true);
+	const char *trigger = quote_identifier(MIGSPEC_SYNC_TRIGGER);
 
-	/* nothing to do if the trigger stays as it is */
-	if (existed && exists && strcmp(trigger_sql(plan, relid, before, true),
-									trigger_sql(plan, relid, phase, true)) == 0)
-		return;
-	if (existed || exists)
+	if (old == NULL && new != NULL)
 		migspec_plan_add(plan, phase, relid, AccessExclusiveLock,
-						 exists ? trigger_sql(plan, relid, phase, existed) : drop,
-						 existed ? trigger_sql(plan, relid, before, exists) : drop);
+						 trigger_sql(plan, relid, phase, false),
+						 psprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger, table));
+	else if (old != NULL && new == NULL)
+		migspec_plan_add(plan, phase, relid, AccessExclusiveLock,
+						 psprintf("DROP TRIGGER %s ON %s", trigger, table), NULL);
+	else if (old != NULL && strcmp(old, new) != 0)
+		migspec_plan_add(plan, phase, relid, AccessExclusiveLock, new, NULL);
 }
 
 /*
@@ -175,29 +243,28 @@ add_column_step(MigspecPlan *plan, MigspecChange *change)
 }
 
 /*
- * Step: one expression as a function.
+ * Step: one expression as a function of the columns that it reads.
  */
 static void
 function_step(MigspecPlan *plan, MigspecOperation *op, const char *what,
-			  const char *sql, List *columns, const char *returns)
+			  const MigspecResolved *resolved, Oid returns)
 {
-	char	   *table = migspec_relation_name(op->relid);
-	StringInfoData array;
+	char	   *name = psprintf("migspec.%s_" INT64_FORMAT, what, op->id);
+	StringInfoData types;
 	MigspecStep *step;
 	ListCell   *lc;
 
-	initStringInfo(&array);
-	foreach(lc, columns)
-		appendStringInfo(&array, "%s%s", array.len ? ", " : "",
-						 migspec_literal(lfirst(lc)));
+	initStringInfo(&types);
+	foreach(lc, resolved->params)
+		appendStringInfo(&types, "%s%s", types.len ? ", " : "",
+						 migspec_type_name(((MigspecShapeColumn *) lfirst(lc))->type, -1));
 	step = migspec_plan_add(plan, MIGSPEC_EXPANDED, op->relid, AccessShareLock,
-							psprintf("SELECT migspec.create_expression('%s_" INT64_FORMAT "', %s, %s,"
-									 " ARRAY[%s]::pg_catalog.text[], %s)",
-									 what, op->id, migspec_literal(table),
-									 migspec_literal(sql), array.data,
-									 migspec_literal(returns)),
-							psprintf("DROP FUNCTION migspec.%s_" INT64_FORMAT "(%s)",
-									 what, op->id, table));
+							psprintf("CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE sql RETURN %s; "
+									 "ALTER FUNCTION %s OWNER TO %s",
+									 name, types.data, migspec_type_name(returns, -1),
+									 resolved->sql, name,
+									 quote_identifier(GetUserNameFromId(migspec_relation_owner(op->relid), false))),
+							psprintf("DROP FUNCTION %s", name));
 	step->as_extension = true;
 }
 
@@ -207,8 +274,8 @@ drop_function_step(MigspecPlan *plan, MigspecOperation *op, const char *what)
 	MigspecStep *step;
 
 	step = migspec_plan_add(plan, MIGSPEC_FINISHED, op->relid, AccessShareLock,
-							psprintf("DROP FUNCTION migspec.%s_" INT64_FORMAT "(%s)",
-									 what, op->id, migspec_relation_name(op->relid)), NULL);
+							psprintf("DROP FUNCTION migspec.%s_" INT64_FORMAT, what, op->id),
+							NULL);
 	step->as_extension = true;
 }
 
@@ -219,30 +286,20 @@ static void
 expand_steps(MigspecPlan *plan, MigspecChange *change)
 {
 	MigspecOperation *op = change->op;
-	char	   *old_type = NULL;
 
 	add_column_step(plan, change);
 	if (op->old_name)
-	{
-		Oid			type;
-		int32		typmod;
-		Oid			collation;
-
-		get_atttypetypmodcoll(op->relid, get_attnum(op->relid, op->old_name),
-							  &type, &typmod, &collation);
-		old_type = migspec_type_name(type, -1);
 		migspec_carry_plan_column(plan, op);
-	}
 	if (change->comment)
 		migspec_plan_add(plan, MIGSPEC_EXPANDED, op->relid, ShareUpdateExclusiveLock,
 						 psprintf("COMMENT ON COLUMN %s.%s IS %s", migspec_relation_name(op->relid),
 								  quote_identifier(op->new_column), migspec_literal(change->comment)),
 						 NULL);
-	if (op->up)
-		function_step(plan, op, "up", op->up_sql, op->up_columns,
-					  migspec_type_name(change->type, -1));
-	if (op->down)
-		function_step(plan, op, "down", op->down_sql, op->down_columns, old_type);
+	if (change->up)
+		function_step(plan, op, "up", change->up, change->type);
+	if (change->down)
+		function_step(plan, op, "down", change->down,
+					  get_atttype(op->relid, get_attnum(op->relid, op->old_name)));
 }
 
 /*

@@ -36,6 +36,7 @@
 typedef struct SampleExpr
 {
 	SPIPlanPtr	plan;
+	Oid			type;			/* of the result */
 	int			nparams;
 	int		   *columns;		/* column of the sample, or ... */
 	int		   *changes;		/* ... index of the change whose new value it
@@ -84,11 +85,13 @@ read_rows(Sample *sample)
  * Prepare an expression, and find what its parameters stand for.
  */
 static void
-prepare(Sample *sample, SampleExpr *expr, const char *sql, List *columns, bool is_down)
+prepare(Sample *sample, SampleExpr *expr, const char *sql, List *columns, Oid type,
+		bool is_down)
 {
 	Oid		   *types;
 	ListCell   *lc;
 
+	expr->type = type;
 	expr->nparams = list_length(columns);
 	expr->columns = palloc0(sizeof(int) * Max(expr->nparams, 1));
 	expr->changes = palloc0(sizeof(int) * Max(expr->nparams, 1));
@@ -148,6 +151,9 @@ evaluate(Sample *sample, uint64 row, SampleExpr *expr, bool *isnull)
 		SPI_processed != 1)
 		elog(ERROR, "sample expression did not return one row");
 	table = SPI_tuptable;
+	if (SPI_gettypeid(table->tupdesc, 1) != expr->type)
+		elog(ERROR, "sample expression is of type %u instead of %u",
+			 SPI_gettypeid(table->tupdesc, 1), expr->type);
 	result = SPI_getbinval(table->vals[0], table->tupdesc, 1, isnull);
 	if (!*isnull)
 	{
@@ -277,9 +283,11 @@ check_table(MigspecPlan *plan, Oid relid)
 		MigspecOperation *op = change->change->op;
 
 		if (op->up_sql)
-			prepare(&sample, &change->up, op->up_sql, op->up_columns, false);
+			prepare(&sample, &change->up, op->up_sql, op->up_columns,
+					change->change->type, false);
 		if (op->down_sql)
-			prepare(&sample, &change->down, op->down_sql, op->down_columns, true);
+			prepare(&sample, &change->down, op->down_sql, op->down_columns,
+					get_atttype(relid, get_attnum(relid, op->old_name)), true);
 		if (op->old_name)
 			change->old_column = SPI_fnumber(sample.rows->tupdesc, op->old_name);
 	}

@@ -150,10 +150,10 @@ expected_sql(Relation rel, const MigspecPair *pair)
 {
 	if (pair->is_volatile)
 		return pstrdup("NULL::pg_catalog.text");
-	if (!OidIsValid(pair->up_func))
+	if (!OidIsValid(pair->up.funcid))
 		return column_text_sql(rel, pair->old_attno);
 	return psprintf("(%s)::pg_catalog.text",
-					migspec_expr_sql(pair->up_func, rel, "t"));
+					migspec_expr_sql(&pair->up, rel, "t"));
 }
 
 /* A query that counts the rows of a chunk, and those of each pair that differ */

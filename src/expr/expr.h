@@ -1,12 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * expr.h
- *		Users' expressions (up and down): resolve, check, store, compile.
+ *		Users' expressions (up and down), as the server keeps them.
  *
- * A resolved expression is kept by PostgreSQL itself, as the body of an SQL
- * function migspec.up_<operation>(table) or migspec.down_<operation>(table):
- * names are resolved once, renames and dumps are followed by the server, and
- * what the expression uses cannot be dropped unnoticed.
+ * A resolved expression is the body of an SQL function, whose parameters are
+ * the columns that it reads:
+ *
+ *		CREATE FUNCTION migspec.up_7(text) RETURNS text
+ *			LANGUAGE sql RETURN upper($1)
+ *
+ * so names are resolved once, renames and dumps are followed by the server,
+ * and what the expression uses cannot be dropped unnoticed.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,25 +18,33 @@
 #define MIGSPEC_EXPR_H
 
 #include "postgres.h"
-#include "nodes/bitmapset.h"
-#include "nodes/pg_list.h"
 #include "utils/rel.h"
 
-/*
- * The expression of function "funcoid" as a tree over the columns of
- * "rel" (Vars with varno 1), which is the function's table or one of its
- * partitions.  Palloc'd in the current context.
- */
-extern Node *migspec_expr_tree(Oid funcoid, Relation rel);
+/* An expression, and the columns of a relation that are its parameters */
+typedef struct MigspecExpr
+{
+	Oid			funcid;			/* InvalidOid: there is none */
+	int			ninputs;
+	AttrNumber *inputs;
+} MigspecExpr;
 
 /*
- * The same as SQL text, fully qualified, with columns as alias.column.
+ * The expression of function migspec.<name> over "ncolumns" named columns of
+ * the relation, giving a value for column "target".  Errors if there is no
+ * such function or column, or if their types do not fit.
  */
-extern char *migspec_expr_sql(Oid funcoid, Relation rel, const char *alias);
+extern MigspecExpr migspec_expr_lookup(const char *name, char **columns,
+									   int ncolumns, Relation rel,
+									   AttrNumber target);
 
-/*
- * The columns of "rel" that the expression reads, as attribute numbers.
- */
-extern Bitmapset *migspec_expr_inputs(Oid funcoid, Relation rel);
+/* as a tree over the columns of "rel" (Vars with varno 1), palloc'd */
+extern Node *migspec_expr_tree(const MigspecExpr *expr, Relation rel);
+
+/* as SQL text, fully qualified, with columns as alias.column */
+extern char *migspec_expr_sql(const MigspecExpr *expr, Relation rel,
+							  const char *alias);
+
+/* the column of that name; error MG102 if there is none */
+extern AttrNumber migspec_column(Relation rel, const char *name);
 
 #endif							/* MIGSPEC_EXPR_H */

@@ -278,6 +278,18 @@ param_for_column(MigspecShapeColumn *column, MigspecResolved *resolved)
 	param->paramtypmod = column->typmod;
 	param->paramcollid = column->collation;
 	param->location = -1;
+
+	/* a parameter of a function has its type's collation: say which it is */
+	if (OidIsValid(column->collation) &&
+		column->collation != get_typcollation(column->type))
+	{
+		CollateExpr *collate = makeNode(CollateExpr);
+
+		collate->arg = (Expr *) param;
+		collate->collOid = column->collation;
+		collate->location = -1;
+		return (Node *) collate;
+	}
 	return (Node *) param;
 }
 
@@ -346,6 +358,55 @@ columns_to_params(Node *node, ParamContext *context)
 }
 
 /*
+ * The casts that coerce the expression to the column's type are implicit, and
+ * implicit casts are not printed.  Make the outermost ones explicit; those to
+ * a length as calls of their functions, since a cast to varchar(3) that is
+ * written out would truncate, while an assignment raises an error.
+ */
+static void
+show_casts(Node *node)
+{
+	for (;;)
+	{
+		if (IsA(node, FuncExpr) &&
+			((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST)
+		{
+			FuncExpr   *call = (FuncExpr *) node;
+
+			call->funcformat = list_length(call->args) > 1 ?
+				COERCE_EXPLICIT_CALL : COERCE_EXPLICIT_CAST;
+			node = linitial(call->args);
+		}
+		else if (IsA(node, RelabelType) &&
+				 ((RelabelType *) node)->relabelformat == COERCE_IMPLICIT_CAST)
+		{
+			((RelabelType *) node)->relabelformat = COERCE_EXPLICIT_CAST;
+			node = (Node *) ((RelabelType *) node)->arg;
+		}
+		else if (IsA(node, CoerceViaIO) &&
+				 ((CoerceViaIO *) node)->coerceformat == COERCE_IMPLICIT_CAST)
+		{
+			((CoerceViaIO *) node)->coerceformat = COERCE_EXPLICIT_CAST;
+			node = (Node *) ((CoerceViaIO *) node)->arg;
+		}
+		else if (IsA(node, ArrayCoerceExpr) &&
+				 ((ArrayCoerceExpr *) node)->coerceformat == COERCE_IMPLICIT_CAST)
+		{
+			((ArrayCoerceExpr *) node)->coerceformat = COERCE_EXPLICIT_CAST;
+			node = (Node *) ((ArrayCoerceExpr *) node)->arg;
+		}
+		else if (IsA(node, CoerceToDomain) &&
+				 ((CoerceToDomain *) node)->coercionformat == COERCE_IMPLICIT_CAST)
+		{
+			((CoerceToDomain *) node)->coercionformat = COERCE_EXPLICIT_CAST;
+			node = (Node *) ((CoerceToDomain *) node)->arg;
+		}
+		else
+			break;
+	}
+}
+
+/*
  * Analyse the raw expression against the shape and coerce it to the type.
  */
 static Node *
@@ -377,6 +438,7 @@ analyse(Node *raw, const ExpressionName *name, const MigspecShape *shape,
 						   format_type_be(exprType(expr)),
 						   format_type_with_typemod(type, typmod), name->text),
 				 errhint("Cast the expression to %s.", format_type_be(type))));
+	show_casts(coerced);
 	assign_expr_collations(pstate, coerced);
 	free_parsestate(pstate);
 	return coerced;
@@ -421,6 +483,11 @@ migspec_resolve(const char *text, const char *what, const char *target,
 	PG_END_TRY();
 
 	resolved->tree = columns_to_params(expr, &context);
+	if (list_length(resolved->params) > FUNC_MAX_ARGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_EXPRESSION_UNSUPPORTED),
+				 errmsg("\"%s\" of column \"%s\" reads more than %d columns",
+						what, target, FUNC_MAX_ARGS)));
 	resolved->is_mutable = contain_mutable_functions(resolved->tree);
 	resolved->is_volatile = contain_volatile_functions(resolved->tree);
 	resolved->is_strict = resolved->params != NIL &&

@@ -14,6 +14,7 @@
 
 #include "postgres.h"
 #include "catalog/migration.h"
+#include "expr/resolve.h"
 #include "spec/json.h"
 
 struct MigspecOp;
@@ -34,6 +35,8 @@ typedef struct MigspecChange
 	char	   *default_sql;	/* the same, resolved */
 	bool		default_volatile;
 	char	   *comment;		/* asked for by the document (add_column) */
+	MigspecResolved *up;		/* NULL if there is none */
+	MigspecResolved *down;
 } MigspecChange;
 
 typedef struct MigspecOp

@@ -12,10 +12,8 @@ CREATE FUNCTION migspec.identical(anyelement, anyelement) RETURNS boolean
 COMMENT ON FUNCTION migspec.identical(anyelement, anyelement) IS
 	'whether two values are the same bit by bit; NULL is identical to NULL';
 
-CREATE FUNCTION migspec.create_expression(function_name name, relation regclass,
-		expression text, columns text[], returns text) RETURNS void
-	AS 'MODULE_PATHNAME', 'migspec_create_expression'
+CREATE FUNCTION migspec.protect_columns(relation regclass) RETURNS void
+	AS 'MODULE_PATHNAME', 'migspec_protect_columns'
 	LANGUAGE C STRICT;
-REVOKE ALL ON FUNCTION migspec.create_expression(name, regclass, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION migspec.create_expression(name, regclass, text, text[], text) IS
-	'step of expand: keep an expression of a migration as a function of the table''s row';
+COMMENT ON FUNCTION migspec.protect_columns(regclass) IS
+	'step of several phases: columns that the sync trigger uses cannot be dropped, nor their types changed';

@@ -19,6 +19,14 @@ REVOKE ALL ON FUNCTION migspec.make_deferrable_key(regclass, text, regclass) FRO
 COMMENT ON FUNCTION migspec.make_deferrable_key(regclass, text, regclass) IS
 	'internal: make an index that of a unique constraint, deferrable like another one';
 
+CREATE FUNCTION migspec.check_rows(tab regclass, condition text)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_check_rows';
+REVOKE ALL ON FUNCTION migspec.check_rows(regclass, text) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.check_rows(regclass, text) IS
+	'internal: error if a row of a table makes a condition false';
+
 CREATE FUNCTION migspec.check_unique(tab regclass, index regclass)
 RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

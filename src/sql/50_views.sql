@@ -29,8 +29,9 @@ CROSS JOIN LATERAL (SELECT pg_has_role(m.owner, 'USAGE') AS allowed) AS p;
 COMMENT ON VIEW migspec.migrations IS 'one row per migration: its phase, the call that comes next, its options and its last error';
 
 /*
- * How far a backfill is, is counted in pages: the number of rows is only an
- * estimate.  The rate is that of the batches themselves, without pauses, but
+ * How far a backfill is, is counted in pages; looking once more for rows that
+ * were locked does not count.  The number of rows is only an
+ * estimate, at first the planner's, then from the pages done.  The rate is that of the batches themselves, without pauses, but
  * not more than the limit.  A worker is alive exactly while it holds its lock,
  * which pg_locks shows.
  */
@@ -42,7 +43,10 @@ SELECT m.id AS migration_id, m.name AS migration, b.relation,
 		WHEN m.retry_at > clock_timestamp() THEN 'waiting'
 		ELSE coalesce(b.state, 'pending') END AS state,
 	coalesce(b.rows_done, 0) AS rows_done,
-	coalesce(greatest(b.rows_total, b.rows_done), 0) AS rows_total,
+	coalesce(greatest(b.rows_done,
+		CASE WHEN b.state = 'done' THEN b.rows_done
+			WHEN p.percent >= 5 AND b.rows_done > 0 THEN round(b.rows_done * 100 / p.percent)::bigint
+			ELSE b.rows_total END), 0) AS rows_total,
 	p.percent, migspec.progress_bar(p.percent) AS bar,
 	r.rows_per_second,
 	CASE WHEN b.state <> 'done' AND r.rows_per_second > 0 THEN make_interval(secs => round(
@@ -63,6 +67,7 @@ CROSS JOIN LATERAL (SELECT least(b.end_block - b.next_block,
 		coalesce(current_setting('migspec.window_pages', true), '1000')::bigint) AS pages) AS batch
 CROSS JOIN LATERAL (SELECT CASE
 		WHEN b.state = 'done' THEN 100
+		WHEN b.state = 'sweeping' THEN 99.9
 		WHEN b.end_block > 0 THEN least(99.9, round(100.0 / b.end_block *
 			(b.next_block + batch.pages * b.pass::numeric / greatest(b.passes, 1)), 1))
 		ELSE 0 END AS percent) AS p

@@ -7,8 +7,9 @@
  * the server keeps in the relation cache:
  *
  *		conflict policy,
- *		old column, new column, marker column, up function, down function,
- *			primary side, "volatile"		-- for each pair
+ *		old column, new column, marker column, up function, its columns,
+ *			down function, its columns, primary side, "volatile"
+ *			-- for each pair; pairs.h has the names
  *
  * so the hot path reads no table of ours, and a change of a pair reaches
  * every backend by the invalidation that DDL on the table sends anyway,
@@ -27,21 +28,22 @@
  */
 #include "postgres.h"
 
-#include "access/tupconvert.h"
-#include "catalog/namespace.h"
+#include "access/relation.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
 #include "trigger/pairs.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
+#include "utils/varlena.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
@@ -56,6 +58,8 @@ typedef struct SyncEntry
 	SyncRelation *relation;
 	bool		valid;
 } SyncEntry;
+
+PG_FUNCTION_INFO_V1(migspec_protect_columns);
 
 uint64		sync_generation = 1;
 
@@ -115,19 +119,18 @@ not_trusted(Node *node, void *context)
  * a function call checks the right to execute it.
  */
 static void
-compile(SyncRelation *relation, Relation rel, Oid funcoid, AttrNumber target,
-		const char *what, SyncExpr *expr)
+compile(SyncRelation *relation, Relation rel, const MigspecExpr *source,
+		AttrNumber target, const char *what, SyncExpr *expr)
 {
 	MigspecIdentity identity;
 	Node	   *tree;
 
-	expr->funcoid = funcoid;
+	expr->expr = *source;
 	expr->target = target;
 	expr->what = what;
-	if (!OidIsValid(funcoid))
+	if (!OidIsValid(source->funcid))
 		return;
-	expr->inputs = migspec_expr_inputs(funcoid, rel);
-	tree = migspec_expr_tree(funcoid, rel);
+	tree = migspec_expr_tree(source, rel);
 	if (checkExprHasSubLink(tree))
 	{
 		relation->runs_sql = true;
@@ -147,59 +150,45 @@ compile(SyncRelation *relation, Relation rel, Oid funcoid, AttrNumber target,
 }
 
 /*
- * The function of ours with that name; names are unique by operation.
- */
-static Oid
-expression_function(const char *name)
-{
-	CatCList   *list;
-	Oid			namespace = get_namespace_oid(MIGSPEC_SCHEMA, false);
-	Oid			found = InvalidOid;
-
-	if (name[0] == '\0')
-		return InvalidOid;
-	list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
-	for (int i = 0; i < list->n_members; i++)
-	{
-		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
-
-		if (form->pronamespace == namespace)
-			found = form->oid;
-	}
-	ReleaseSysCacheList(list);
-	if (!OidIsValid(found))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("expression function \"%s.%s\" of a running migration does not exist",
-						MIGSPEC_SCHEMA, name),
-				 errhint("Restore it from a backup, or remove the trigger \"%s\" and roll the migration back.",
-						 MIGSPEC_SYNC_TRIGGER)));
-	return found;
-}
-
-/*
  * A column named in the trigger's arguments; 0 for the empty name.
  */
 static AttrNumber
 argument_column(Relation rel, const char *name)
 {
-	TupleDesc	tupdesc = RelationGetDescr(rel);
+	return name[0] == '\0' ? InvalidAttrNumber : migspec_column(rel, name);
+}
+
+static void
+bad_arguments(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_MIGSPEC_VERSION_MISMATCH),
+			 errmsg("trigger \"%s\" of table \"%s\" has arguments that this version of migspec does not understand",
+					MIGSPEC_SYNC_TRIGGER, RelationGetRelationName(rel)),
+			 errhint("Such triggers are made by migspec_expand only.")));
+}
+
+/*
+ * An expression named in the trigger's arguments, with its columns.
+ */
+static MigspecExpr
+argument_expression(Relation rel, const char *name, const char *columns,
+					AttrNumber target)
+{
+	MigspecExpr none = {0};
+	List	   *names = NIL;
+	char	  **array;
+	ListCell   *lc;
 
 	if (name[0] == '\0')
-		return InvalidAttrNumber;
-	for (int i = 0; i < tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
-
-		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
-			return att->attnum;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_MIGSPEC_UNDEFINED_COLUMN),
-			 errmsg("column \"%s\" of table \"%s\" does not exist, but a running migration needs it",
-					name, RelationGetRelationName(rel)),
-			 errhint("Give the column its name back: the migration finds it by that.")));
-	return InvalidAttrNumber;	/* keep compiler quiet */
+		return none;
+	if (target == InvalidAttrNumber ||
+		(columns[0] != '\0' && !SplitIdentifierString(pstrdup(columns), ',', &names)))
+		bad_arguments(rel);
+	array = palloc(sizeof(char *) * Max(list_length(names), 1));
+	foreach(lc, names)
+		array[foreach_current_index(lc)] = lfirst(lc);
+	return migspec_expr_lookup(name, array, list_length(names), rel, target);
 }
 
 /*
@@ -208,14 +197,11 @@ argument_column(Relation rel, const char *name)
 static List *
 parse_pairs(Relation rel, const Trigger *trigger)
 {
+	TupleDesc	tupdesc = RelationGetDescr(rel);
 	List	   *pairs = NIL;
 
 	if (trigger->tgnargs % SYNC_ARGS_PER_PAIR != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIGSPEC_VERSION_MISMATCH),
-				 errmsg("trigger \"%s\" of table \"%s\" was made by another version of migspec",
-						trigger->tgname, RelationGetRelationName(rel)),
-				 errhint("Run ALTER EXTENSION migspec UPDATE.")));
+		bad_arguments(rel);
 	for (int i = 1; i < trigger->tgnargs; i += SYNC_ARGS_PER_PAIR)
 	{
 		char	  **args = trigger->tgargs + i;
@@ -224,40 +210,21 @@ parse_pairs(Relation rel, const Trigger *trigger)
 		pair->old_attno = argument_column(rel, args[SYNC_ARG_OLD]);
 		pair->new_attno = argument_column(rel, args[SYNC_ARG_NEW]);
 		pair->marker_attno = argument_column(rel, args[SYNC_ARG_MARKER]);
-		pair->up_func = expression_function(args[SYNC_ARG_UP]);
-		pair->down_func = expression_function(args[SYNC_ARG_DOWN]);
+		if (pair->new_attno == 0 ||
+			(pair->marker_attno != 0 &&
+			 TupleDescAttr(tupdesc, pair->marker_attno - 1)->atttypid != BOOLOID))
+			bad_arguments(rel);
+		pair->up = argument_expression(rel, args[SYNC_ARG_UP],
+									   args[SYNC_ARG_UP_COLUMNS], pair->new_attno);
+		pair->down = argument_expression(rel, args[SYNC_ARG_DOWN],
+										 args[SYNC_ARG_DOWN_COLUMNS], pair->old_attno);
+		if (!OidIsValid(pair->up.funcid))
+			bad_arguments(rel);
 		pair->old_is_primary = strcmp(args[SYNC_ARG_PRIMARY], "old") == 0;
 		pair->is_volatile = args[SYNC_ARG_VOLATILE][0] != '\0';
 		pairs = lappend(pairs, pair);
 	}
 	return pairs;
-}
-
-/*
- * The row type that the functions take, and the way to it from this relation:
- * the functions belong to the migrated table, the trigger also to its
- * partitions.
- */
-static void
-set_rowtype(SyncRelation *relation, Relation rel)
-{
-	Oid			rowtype = rel->rd_rel->reltype;
-	Oid		   *argtypes;
-	int			nargs;
-
-	for (int i = 0; i < relation->npairs; i++)
-	{
-		if (OidIsValid(relation->pairs[i].up.funcoid))
-		{
-			get_func_signature(relation->pairs[i].up.funcoid, &argtypes, &nargs);
-			rowtype = argtypes[0];
-		}
-	}
-	relation->row_tupdesc = relation->tupdesc;
-	if (rowtype == rel->rd_rel->reltype)
-		return;
-	relation->row_tupdesc = lookup_rowtype_tupdesc_copy(rowtype, -1);
-	relation->to_rowtype = convert_tuples_by_name(relation->tupdesc, relation->row_tupdesc);
 }
 
 /*
@@ -278,8 +245,8 @@ build(Relation rel, const Trigger *trigger)
 	relation->context = context;
 	relation->owner = rel->rd_rel->relowner;
 	relation->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
-	relation->conflict_is_error = strcmp(trigger->tgargs[0], "error") == 0;
 	pairs = parse_pairs(rel, trigger);
+	relation->conflict_is_error = strcmp(trigger->tgargs[0], "error") == 0;
 	relation->npairs = list_length(pairs);
 	relation->pairs = palloc0(sizeof(SyncPair) * relation->npairs);
 	foreach(lc, pairs)
@@ -287,10 +254,9 @@ build(Relation rel, const Trigger *trigger)
 		SyncPair   *pair = &relation->pairs[foreach_current_index(lc)];
 
 		pair->pair = *(MigspecPair *) lfirst(lc);
-		compile(relation, rel, pair->pair.up_func, pair->pair.new_attno, "up", &pair->up);
-		compile(relation, rel, pair->pair.down_func, pair->pair.old_attno, "down", &pair->down);
+		compile(relation, rel, &pair->pair.up, pair->pair.new_attno, "up", &pair->up);
+		compile(relation, rel, &pair->pair.down, pair->pair.old_attno, "down", &pair->down);
 	}
-	set_rowtype(relation, rel);
 	relation->econtext = CreateStandaloneExprContext();
 	relation->slot = MakeSingleTupleTableSlot(relation->tupdesc, &TTSOpsVirtual);
 	relation->econtext->ecxt_scantuple = relation->slot;
@@ -454,8 +420,8 @@ agree_sql(Relation rel, const MigspecPair *pair, const char *alias)
 		return pstrdup("true");
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "migspec.identical(%s.%s, %s)", alias, new,
-					 migspec_expr_sql(pair->up_func, rel, alias));
-	if (OidIsValid(pair->down_func))
+					 migspec_expr_sql(&pair->up, rel, alias));
+	if (OidIsValid(pair->down.funcid))
 	{
 		appendStringInfoString(&sql, " OR ");
 		if (pair->marker_attno == 0)
@@ -463,7 +429,7 @@ agree_sql(Relation rel, const MigspecPair *pair, const char *alias)
 							 alias, new);
 		appendStringInfo(&sql, "migspec.identical(%s.%s, %s)", alias,
 						 quote_identifier(get_attname(RelationGetRelid(rel), pair->old_attno, false)),
-						 migspec_expr_sql(pair->down_func, rel, alias));
+						 migspec_expr_sql(&pair->down, rel, alias));
 	}
 	return sql.data;
 }
@@ -493,4 +459,51 @@ migspec_sync_differs_sql(Relation rel, const MigspecPair *pair, const char *alia
 		return psprintf("(%s OR NOT (%s))",
 						migspec_sync_pending_sql(rel, pair, alias), agree);
 	return psprintf("NOT (%s)", agree);
+}
+
+/*
+ * migspec.protect_columns(relation) -- let the sync trigger depend on every
+ * column that it uses, as a trigger of a user would: such a column cannot be
+ * dropped, nor its type changed, while the migration runs.
+ */
+Datum
+migspec_protect_columns(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Relation	rel;
+	const Trigger *trigger;
+	ObjectAddress self;
+	Bitmapset  *attnos = NULL;
+	int			attno = -1;
+	ListCell   *lc;
+
+	migspec_check_owner(relid);
+	rel = relation_open(relid, ShareRowExclusiveLock);
+	trigger = find_trigger(rel);
+	if (trigger == NULL)
+		bad_arguments(rel);
+	foreach(lc, parse_pairs(rel, trigger))
+	{
+		MigspecPair *pair = lfirst(lc);
+
+		attnos = bms_add_member(attnos, pair->old_attno);
+		attnos = bms_add_member(attnos, pair->new_attno);
+		attnos = bms_add_member(attnos, pair->marker_attno);
+		for (int i = 0; i < pair->up.ninputs; i++)
+			attnos = bms_add_member(attnos, pair->up.inputs[i]);
+		for (int i = 0; i < pair->down.ninputs; i++)
+			attnos = bms_add_member(attnos, pair->down.inputs[i]);
+	}
+	ObjectAddressSet(self, TriggerRelationId, trigger->tgoid);
+	while ((attno = bms_next_member(attnos, attno)) >= 0)
+	{
+		ObjectAddress column;
+
+		if (attno == 0)
+			continue;
+		ObjectAddressSubSet(column, RelationRelationId, relid, attno);
+		recordDependencyOn(&self, &column, DEPENDENCY_NORMAL);
+	}
+	relation_close(rel, NoLock);
+	PG_RETURN_VOID();
 }

@@ -13,21 +13,26 @@
 #include "executor/executor.h"
 #include "trigger/sync.h"
 
-/* Names of the trigger's arguments: one policy, then these for each pair */
-#define SYNC_ARG_OLD		0
-#define SYNC_ARG_NEW		1
-#define SYNC_ARG_MARKER		2
-#define SYNC_ARG_UP			3
-#define SYNC_ARG_DOWN		4
-#define SYNC_ARG_PRIMARY	5	/* "old" or "new" */
-#define SYNC_ARG_VOLATILE	6	/* "volatile" or "" */
-#define SYNC_ARGS_PER_PAIR	7
+/*
+ * The trigger's arguments: the conflict policy, then these for each pair.
+ * Columns are comma-separated lists of names, as quote_identifier() writes
+ * them, for the parameters of the function before them.
+ */
+#define SYNC_ARG_OLD			0
+#define SYNC_ARG_NEW			1
+#define SYNC_ARG_MARKER			2
+#define SYNC_ARG_UP				3
+#define SYNC_ARG_UP_COLUMNS		4
+#define SYNC_ARG_DOWN			5
+#define SYNC_ARG_DOWN_COLUMNS	6
+#define SYNC_ARG_PRIMARY		7	/* "old" or "new" */
+#define SYNC_ARG_VOLATILE		8	/* "volatile" or "" */
+#define SYNC_ARGS_PER_PAIR		9
 
 /* An up or a down, ready to run */
 typedef struct SyncExpr
 {
-	Oid			funcoid;		/* InvalidOid: there is none */
-	Bitmapset  *inputs;			/* columns it reads */
+	MigspecExpr expr;			/* funcid is InvalidOid if there is none */
 	ExprState  *state;			/* NULL: has sub-queries, call the function */
 	Node	   *tree;			/* planned expression behind the state */
 	bool		trusted;		/* runs nothing but immutable built-in functions */
@@ -52,8 +57,6 @@ typedef struct SyncRelation
 	MemoryContext context;
 	TupleDesc	tupdesc;		/* a copy */
 	Oid			owner;
-	TupleDesc	row_tupdesc;	/* of the row that the functions take */
-	TupleConversionMap *to_rowtype; /* from this (partition's) row, or NULL */
 	bool		conflict_is_error;
 	int			npairs;
 	SyncPair   *pairs;

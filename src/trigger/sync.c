@@ -53,6 +53,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "trigger/arbiter.h"
 #include "trigger/pairs.h"
 #include "trigger/sync.h"
 #include "trigger/writer.h"
@@ -116,28 +117,27 @@ expression_error_context(void *arg)
 	const SyncExpr *expr = arg;
 
 	errcontext("migspec sync trigger, expression \"%s\" of %s", expr->what,
-			   get_func_name(expr->funcoid));
+			   get_func_name(expr->expr.funcid));
 }
 
 /*
- * Call the expression's function with the row, for expressions that have
- * sub-queries.
+ * Call the expression's function with values of the row, for expressions that
+ * have sub-queries.
  */
 static Datum
-call_function(SyncRow *row, const SyncExpr *expr, bool *isnull)
+call_function(SyncRow *row, const MigspecExpr *expr, bool *isnull)
 {
-	LOCAL_FCINFO(fcinfo, 1);
+	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	FmgrInfo	flinfo;
-	HeapTuple	tuple;
 	Datum		result;
 
-	tuple = heap_form_tuple(row->relation->tupdesc, row->values, row->nulls);
-	if (row->relation->to_rowtype)
-		tuple = execute_attr_map_tuple(tuple, row->relation->to_rowtype);
-	fmgr_info(expr->funcoid, &flinfo);
-	InitFunctionCallInfoData(*fcinfo, &flinfo, 1, InvalidOid, NULL, NULL);
-	fcinfo->args[0].value = heap_copy_tuple_as_datum(tuple, row->relation->row_tupdesc);
-	fcinfo->args[0].isnull = false;
+	fmgr_info(expr->funcid, &flinfo);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, expr->ninputs, InvalidOid, NULL, NULL);
+	for (int i = 0; i < expr->ninputs; i++)
+	{
+		fcinfo->args[i].value = row->values[expr->inputs[i] - 1];
+		fcinfo->args[i].isnull = row->nulls[expr->inputs[i] - 1];
+	}
 	result = FunctionCallInvoke(fcinfo);
 	*isnull = fcinfo->isnull;
 	return result;
@@ -172,7 +172,7 @@ evaluate(SyncRow *row, const SyncExpr *expr, bool *isnull)
 		result = ExecEvalExpr(expr->state, relation->econtext, isnull);
 	}
 	else
-		result = call_function(row, expr, isnull);
+		result = call_function(row, &expr->expr, isnull);
 	if (!expr->trusted)
 		migspec_restore_identity(&identity);
 
@@ -216,7 +216,7 @@ assign(SyncRow *row, const SyncExpr *expr)
 	bool		isnull;
 	Datum		value;
 
-	if (!OidIsValid(expr->funcoid))
+	if (!OidIsValid(expr->expr.funcid))
 		return;
 	value = evaluate(row, expr, &isnull);
 	row->values[expr->target - 1] = value;
@@ -241,7 +241,7 @@ agree(SyncRow *row, const SyncPair *pair)
 	/* never filled, perhaps: then down proves nothing */
 	if (p->marker_attno == 0 && row->nulls[p->new_attno - 1])
 		return false;
-	return OidIsValid(pair->down.funcoid) && holds(row, &pair->down);
+	return OidIsValid(pair->down.expr.funcid) && holds(row, &pair->down);
 }
 
 /*
@@ -272,14 +272,15 @@ column_changes(SyncRow *row, AttrNumber attno)
 					   row->values[attno - 1], row->nulls[attno - 1]);
 }
 
+/*
+ * Does the UPDATE change any column that the expression reads?
+ */
 static bool
-any_column_changes(SyncRow *row, const Bitmapset *attnos)
+inputs_change(SyncRow *row, const SyncExpr *expr)
 {
-	int			attno = -1;
-
-	while ((attno = bms_next_member(attnos, attno)) >= 0)
+	for (int i = 0; i < expr->expr.ninputs; i++)
 	{
-		if (column_changes(row, attno))
+		if (column_changes(row, expr->expr.inputs[i]))
 			return true;
 	}
 	return false;
@@ -310,8 +311,8 @@ inserted_columns(SyncRow *row)
 /*
  * An inserted row of which only the values are known.
  *
- * A value that could be a default says nothing: while both columns exist,
- * only one of them carries the default.
+ * A value that could be a default says nothing: if only one of the columns
+ * has one, the other one was given; if both have, the primary side decides.
  */
 static Side
 decide_by_value(SyncRow *row, const SyncPair *pair)
@@ -320,6 +321,8 @@ decide_by_value(SyncRow *row, const SyncPair *pair)
 	TupleDesc	tupdesc = row->relation->tupdesc;
 	bool		new_null = row->nulls[p->new_attno - 1];
 	bool		old_null;
+	bool		new_default;
+	bool		old_default;
 
 	/* a row that another partition's trigger has synchronised */
 	if (p->marker_attno != 0 && !marked(row, pair))
@@ -335,11 +338,31 @@ decide_by_value(SyncRow *row, const SyncPair *pair)
 		return SIDE_OLD;
 	if (agree(row, pair))
 		return SIDE_NONE;
-	if (TupleDescAttr(tupdesc, p->new_attno - 1)->atthasdef)
+	new_default = TupleDescAttr(tupdesc, p->new_attno - 1)->atthasdef;
+	old_default = TupleDescAttr(tupdesc, p->old_attno - 1)->atthasdef;
+	if (new_default && old_default)
+		return p->old_is_primary ? SIDE_OLD : SIDE_NEW;
+	if (new_default)
 		return SIDE_OLD;
-	if (TupleDescAttr(tupdesc, p->old_attno - 1)->atthasdef)
-		return SIDE_NEW;
-	return SIDE_BOTH;
+	return old_default ? SIDE_NEW : SIDE_BOTH;
+}
+
+/*
+ * An INSERT that names neither column: the primary side, which has the
+ * default, unless only the other one has a value, from another trigger.  A
+ * writer who does not name an added column does not know it.
+ */
+static Side
+decide_unnamed(SyncRow *row, const SyncPair *pair)
+{
+	const MigspecPair *p = &pair->pair;
+	bool		new_null = row->nulls[p->new_attno - 1];
+
+	if (p->old_attno == 0)
+		return SIDE_OLD;
+	if (new_null != row->nulls[p->old_attno - 1])
+		return new_null ? SIDE_OLD : SIDE_NEW;
+	return p->old_is_primary ? SIDE_OLD : SIDE_NEW;
 }
 
 /*
@@ -367,7 +390,7 @@ decide_insert(SyncRow *row, const SyncPair *pair)
 	if (!row->statement->inserted_exact &&
 		!row->nulls[p->new_attno - 1] && agree(row, pair))
 		return SIDE_NONE;
-	return p->old_is_primary ? SIDE_OLD : SIDE_NEW;
+	return decide_unnamed(row, pair);
 }
 
 /*
@@ -442,7 +465,7 @@ settle(SyncRow *row, const SyncPair *pair)
 		assign(row, &pair->up);
 	else if (pair->pair.old_attno == 0)
 	{
-		if (!migspec_in_backfill && any_column_changes(row, pair->up.inputs))
+		if (!migspec_in_backfill && inputs_change(row, &pair->up))
 			assign(row, &pair->up);
 	}
 	else if (!agree(row, pair))
@@ -458,7 +481,7 @@ settle(SyncRow *row, const SyncPair *pair)
 static void
 follow(SyncRow *row, const SyncPair *pair, const SyncExpr *expr)
 {
-	if (!row->is_update || any_column_changes(row, expr->inputs) ||
+	if (!row->is_update || inputs_change(row, expr) ||
 		marked(row, pair) || !agree(row, pair))
 		assign(row, expr);
 }
@@ -621,5 +644,6 @@ void
 migspec_sync_init(void)
 {
 	migspec_writer_init();
+	migspec_arbiter_init();
 	sync_pairs_init();
 }

@@ -12,14 +12,16 @@
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
+#include "expr/expr.h"
+
 /* One column pair, as the trigger of a relation has it now */
 typedef struct MigspecPair
 {
 	AttrNumber	old_attno;		/* in this relation; 0 if none */
 	AttrNumber	new_attno;
 	AttrNumber	marker_attno;	/* 0 if none */
-	Oid			up_func;		/* functions of the expressions, 0 if none */
-	Oid			down_func;
+	MigspecExpr up;
+	MigspecExpr down;
 	bool		old_is_primary;	/* decides when nothing else does */
 	bool		is_volatile;	/* up or down cannot be compared */
 } MigspecPair;

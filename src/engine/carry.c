@@ -206,10 +206,8 @@ plan_item(MigspecCarry *carry, MigspecCarryItem *item)
 			migspec_carry_not_null_item(carry, item);
 			break;
 		case MIGSPEC_CARRY_INDEX:
-			migspec_carry_index(carry, item);
-			break;
 		case MIGSPEC_CARRY_KEY:
-			migspec_carry_key(carry, item);
+			migspec_carry_index(carry, item);
 			break;
 		case MIGSPEC_CARRY_CHECK:
 			migspec_carry_check_item(carry, item);
@@ -243,22 +241,12 @@ plan_item(MigspecCarry *carry, MigspecCarryItem *item)
 static void
 plan_table(MigspecCarry *carry, void *arg)
 {
-	List	   *items = migspec_carry_items(carry);
 	ListCell   *lc;
 
-	foreach(lc, items)
+	foreach(lc, migspec_carry_items(carry))
 	{
 		if (!is_shared(carry, lfirst(lc), true))
 			plan_item(carry, lfirst(lc));
-	}
-	/* only when what publications publish covers it */
-	foreach(lc, items)
-	{
-		MigspecCarryItem *item = lfirst(lc);
-
-		if (item->kind == MIGSPEC_CARRY_INDEX &&
-			!is_shared(carry, item, true))
-			migspec_carry_replica_identity(carry, item);
 	}
 }
 
@@ -316,8 +304,6 @@ plan_after_drop(MigspecCarry *carry, void *arg)
 			continue;
 		if (item->kind == MIGSPEC_CARRY_NOT_NULL)
 			migspec_carry_not_null_finish(carry, item);
-		else if (item->kind == MIGSPEC_CARRY_INDEX)
-			migspec_carry_index_finish(carry, item);
 		else if (item->kind == MIGSPEC_CARRY_CHECK)
 			migspec_carry_check_finish(carry, item);
 		else if (item->kind == MIGSPEC_CARRY_STATISTICS)

@@ -3,11 +3,10 @@
  * carry_index.c
  *		Indexes, and the keys that rest on them, for the new column.
  *
- * A worker builds each index CONCURRENTLY under a hidden name.  An index that
- * belongs to no constraint takes the old one's name when that has been
- * dropped along with the old column.  For a key, the constraint itself (its
- * OID, name, comment) moves from the old index to the new one at the switch:
- * see keyswap.c.
+ * A worker builds each index CONCURRENTLY under a hidden name.  At the switch
+ * the old index and the new one trade places, see keyswap.c: from then on the
+ * index, and the key that rests on it, is one of the new column, and what goes
+ * with the old column is an index of hidden name.
  *
  * Process: caller's backend, at plan time.  Locks: ACCESS SHARE on the table
  * (held by the caller) and on each index.  Crash: nothing is changed here; a
@@ -29,11 +28,8 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_opclass.h"
-#include "commands/comment.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
 #include "miscadmin.h"
@@ -411,91 +407,8 @@ build_index(MigspecCarry *carry, void *arg)
 		step->kind = MIGSPEC_STEP_CONCURRENTLY;
 		step->est_rows = (int64) migspec_table_rows(carry->relid);
 	}
-	migspec_carry_comment(carry, task->item, RelationRelationId, parts.oid,
-						  psprintf("INDEX %s",
-								   hidden_index_name(carry, parts.oid)));
 	carry_targets(carry, task->item, &parts);
 	close_index(&parts);
-}
-
-/*
- * An index of no constraint.
- */
-void
-migspec_carry_index(MigspecCarry *carry, MigspecCarryItem *item)
-{
-	IndexTask	task = {.item = item};
-	IndexParts	parts;
-
-	open_index(item->object.objectId, &parts);
-	task.unique = parts.form->indisunique;
-	close_index(&parts);
-	visit_indexes(carry, item->object.objectId, true, build_index, &task);
-}
-
-/*
- * The old index is gone: its name, and its CLUSTER mark, go to the new one.
- */
-static void
-finish_index(MigspecCarry *carry, void *arg)
-{
-	const IndexTask *task = arg;
-	IndexParts	parts;
-	char	   *name;
-
-	open_index(task->index, &parts);
-	name = pstrdup(NameStr(parts.class_form->relname));
-	migspec_carry_step(carry, task->item, MIGSPEC_FINISHED,
-					   ShareUpdateExclusiveLock,
-					   psprintf("ALTER INDEX %s RENAME TO %s",
-								hidden_index_name(carry, parts.oid),
-								quote_identifier(name)),
-					   NULL);
-	if (parts.form->indisclustered)
-		migspec_carry_step(carry, task->item, MIGSPEC_FINISHED,
-						   ShareUpdateExclusiveLock,
-						   psprintf("ALTER TABLE %s CLUSTER ON %s",
-									carry->table, quote_identifier(name)),
-						   NULL);
-	close_index(&parts);
-}
-
-void
-migspec_carry_index_finish(MigspecCarry *carry, MigspecCarryItem *item)
-{
-	IndexTask	task = {.item = item};
-
-	visit_indexes(carry, item->object.objectId, false, finish_index, &task);
-}
-
-/*
- * If the index is the replica identity, let the new one be it.
- */
-static void
-switch_replica_identity(MigspecCarry *carry, void *arg)
-{
-	const IndexTask *task = arg;
-	IndexParts	parts;
-	const char *format = "ALTER TABLE %s REPLICA IDENTITY USING INDEX %s";
-
-	open_index(task->index, &parts);
-	if (parts.form->indisreplident)
-		migspec_carry_step(carry, task->item, MIGSPEC_SWITCHED,
-						   AccessExclusiveLock,
-						   psprintf(format, carry->table,
-									quote_identifier(hidden_index(carry, parts.oid))),
-						   psprintf(format, carry->table,
-									quote_identifier(NameStr(parts.class_form->relname))));
-	close_index(&parts);
-}
-
-void
-migspec_carry_replica_identity(MigspecCarry *carry, MigspecCarryItem *item)
-{
-	IndexTask	task = {.item = item};
-
-	visit_indexes(carry, item->object.objectId, false,
-				  switch_replica_identity, &task);
 }
 
 /*
@@ -528,14 +441,14 @@ make_deferrable(MigspecCarry *carry, const MigspecCarryItem *item, Oid index)
 }
 
 static void
-swap_key_step(MigspecCarry *carry, void *arg)
+swap_index(MigspecCarry *carry, void *arg)
 {
 	const IndexTask *task = arg;
-	char	   *constraint = get_constraint_name(get_index_constraint(task->index));
 	char	   *swap;
 
-	swap = psprintf("SELECT migspec.swap_key(%s::regclass, %s, %s::regclass)",
-					migspec_literal(carry->table), migspec_literal(constraint),
+	swap = psprintf("SELECT migspec.swap_index(%s::regclass, %s::regclass, %s::regclass)",
+					migspec_literal(carry->table),
+					migspec_literal(migspec_relation_name(task->index)),
 					migspec_literal(hidden_index_name(carry, task->index)));
 	migspec_carry_step(carry, task->item, MIGSPEC_SWITCHED,
 					   AccessExclusiveLock, swap,
@@ -543,22 +456,27 @@ swap_key_step(MigspecCarry *carry, void *arg)
 }
 
 /*
- * A primary key or unique constraint.
+ * An index, or the key that rests on it.
  */
 void
-migspec_carry_key(MigspecCarry *carry, MigspecCarryItem *item)
+migspec_carry_index(MigspecCarry *carry, MigspecCarryItem *item)
 {
-	Oid			index = get_constraint_index(item->object.objectId);
+	Oid			index = item->object.objectId;
 	IndexTask	task = {.item = item};
 	IndexParts	parts;
+	bool		deferrable;
 
+	if (item->kind == MIGSPEC_CARRY_KEY)
+		index = get_constraint_index(item->object.objectId);
 	open_index(index, &parts);
-	task.unique = parts.form->indimmediate;
+	deferrable = !parts.form->indimmediate;
+	task.unique = parts.form->indisunique && !deferrable;
 	close_index(&parts);
+
 	visit_indexes(carry, index, true, build_index, &task);
-	if (!task.unique)
+	if (deferrable)
 		make_deferrable(carry, item, index);
-	visit_indexes(carry, index, false, swap_key_step, &task);
+	visit_indexes(carry, index, false, swap_index, &task);
 }
 
 /*

@@ -103,11 +103,6 @@ extern void migspec_carry_warn_functions(const MigspecCarry *carry);
 
 /* carry_index.c */
 extern void migspec_carry_index(MigspecCarry *carry, MigspecCarryItem *item);
-extern void migspec_carry_index_finish(MigspecCarry *carry,
-									   MigspecCarryItem *item);
-extern void migspec_carry_replica_identity(MigspecCarry *carry,
-										   MigspecCarryItem *item);
-extern void migspec_carry_key(MigspecCarry *carry, MigspecCarryItem *item);
 extern char *migspec_carry_index_problem(const MigspecCarry *carry,
 										 Oid indexoid);
 

@@ -415,7 +415,10 @@ default_text(const MigspecCarry *carry, char **problem)
 }
 
 /*
- * The default moves: a value that nobody gives must be computed once.
+ * A volatile default moves: nextval() must not be called twice for one row.
+ *
+ * Any other one stands on both columns, where applications know both: they
+ * may write DEFAULT for the one that they name.
  */
 void
 migspec_carry_default(MigspecCarry *carry, MigspecCarryItem *item)
@@ -426,6 +429,16 @@ migspec_carry_default(MigspecCarry *carry, MigspecCarryItem *item)
 	char	   *old_text = deparse_expression(default_tree(carry), NIL,
 											  false, false);
 
+	if (strcmp(carry->op->kind, "rename_column") == 0 &&
+		!contain_volatile_functions(default_tree(carry)))
+	{
+		migspec_carry_step(carry, item, MIGSPEC_EXPANDED, AccessExclusiveLock,
+						   psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT %s",
+									carry->table,
+									quote_identifier(carry->op->new_column), text),
+						   NULL);
+		return;
+	}
 	migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
 					   psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT %s",
 								carry->table,

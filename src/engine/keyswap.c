@@ -1,16 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * keyswap.c
- *		Changes to the catalogs that have no SQL command: handing keys,
- *		identity and grants from one column of a table to another.
+ *		Changes to the catalogs that have no SQL command: indexes of two
+ *		columns trade places.
  *
- * A primary key or unique constraint is a row of pg_constraint that belongs
- * to an index.  swap_key() makes it belong to another index, and gives that
- * index its name; the constraint keeps its OID, name, comment and everything
- * that depends on it.  The index that it belonged to stays behind as a plain
- * unique index (or as that of the other constraint, if there was one), so
- * that foreign keys that refer to the old column keep their index.  Called
- * once more, it undoes what it did.
+ * swap_index() exchanges what two indexes of a table are about: files,
+ * columns, expressions, predicates.  OIDs, names, comments, constraints and
+ * marks (primary key, replica identity, CLUSTER) stay where they are.  So an
+ * index, and the key that rests on it, passes from the old column to the new
+ * one and keeps its name, and its place in the order in which indexes are
+ * checked: a violation is reported under the name that applications know.
+ * Foreign keys go on using the index of the columns that they refer to, and
+ * that now is the other one.  Called once more, it undoes what it did.
+ *
+ * The server never changes the columns of an index, and a relcache entry of
+ * an index that is in use would not notice.  Nobody can be using one while we
+ * hold ACCESS EXCLUSIVE on the table, and entries not in use are thrown away
+ * when they are invalidated.
  *
  * The functions are for steps of a migration only: nobody but the
  * extension's owner may call them.  They check what would leave the catalogs
@@ -25,11 +31,13 @@
  * - A backend that has the table's relcache entry takes note of the
  *   invalidation when it gets its next lock on the table, which it cannot
  *   have before we commit.
- * - VACUUM or ANALYZE update pg_class in place: names are changed only by the
- *   server's own function, which takes care of that.
- * - REINDEX CONCURRENTLY of one of the indexes: its lock conflicts with ours.
+ * - VACUUM or ANALYZE update pg_class in place: they need a lock on the table
+ *   that conflicts with ours.
+ * - REINDEX CONCURRENTLY of one of the indexes: likewise.
  * - A deferred check of the old key is pending in another session: it holds
  *   ROW EXCLUSIVE on the table until it has been made.
+ * - A serializable transaction has read through one of the indexes: its
+ *   predicate locks become locks on the table.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,13 +56,12 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_index.h"
-#include "catalog/pg_inherits.h"
+#include "catalog/pg_statistic.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
+#include "storage/predicate.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -63,347 +70,499 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "base/compat.h"
-
-PG_FUNCTION_INFO_V1(migspec_swap_key);
+PG_FUNCTION_INFO_V1(migspec_swap_index);
 PG_FUNCTION_INFO_V1(migspec_make_deferrable_key);
-PG_FUNCTION_INFO_V1(migspec_move_identity);
-PG_FUNCTION_INFO_V1(migspec_copy_column_grants);
 
-/* An index and the constraint it belongs to (0 if none) */
-typedef struct KeySide
+/* An index, as it was before; it is not kept open while it is changed */
+typedef struct SwapSide
 {
-	Relation	index;
-	Oid			constraint;
-} KeySide;
+	Oid			oid;
+	Oid			constraint;		/* it belongs to, 0 if none */
+	List	   *references;		/* foreign keys that rest on it */
+	bool		has_storage;
+	int			natts;
+	int			nkeyatts;
+	AttrNumber	columns[INDEX_MAX_KEYS];
+} SwapSide;
 
 /*
- * The name that one index bears while it has given up its own and the other
- * has not.
+ * What is in a catalog under one key, as copies.
  */
-static char *
-interim_name(Oid object)
+static List *
+catalog_rows(Relation catalog, Oid index, ScanKeyData *key, int nkeys)
 {
-	return psprintf("_migspec_swap_%u", object);
+	SysScanDesc scan = systable_beginscan(catalog, index, true, NULL, nkeys,
+										  key);
+	List	   *rows = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		rows = lappend(rows, heap_copytuple(tuple));
+	systable_endscan(scan);
+	return rows;
 }
 
-static Form_pg_index
-index_form(const KeySide *side)
+/* A copy of the one row that a cache has for the OID */
+static HeapTuple
+cached_row(int cache, Oid oid)
 {
-	return side->index->rd_index;
+	HeapTuple	tuple = SearchSysCacheCopy1(cache, ObjectIdGetDatum(oid));
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("object with OID %u does not exist", oid)));
+	return tuple;
 }
 
 /*
- * Could the constraint of "from" belong to "to" as well?  Both are unique
- * indexes of the table, on as many plain columns, in the same order.
+ * Are the two indexes of the same table and the same form, and in use?
  */
 static void
-check_key_sides(Relation rel, const KeySide *from, const KeySide *to,
-				bool deferrable)
+check_indexes(Relation rel, Relation a, Relation b)
 {
-	const char *name = RelationGetRelationName(to->index);
-	Form_pg_index new = index_form(to);
-	Form_pg_index old = index_form(from);
+	Form_pg_index x = a->rd_index;
+	Form_pg_index y = b->rd_index;
 	const char *problem = NULL;
-	int			i;
 
-	if (new->indrelid != RelationGetRelid(rel))
-		problem = "It belongs to another table.";
-	else if (new->indexrelid == old->indexrelid)
-		problem = "It is the constraint's index already.";
-	else if (!new->indisunique || !new->indisvalid || !new->indisready)
-		problem = "It is not a valid unique index.";
-	else if (to->index->rd_rel->relam != from->index->rd_rel->relam ||
-			 new->indnatts != old->indnatts ||
-			 new->indnkeyatts != old->indnkeyatts ||
-			 new->indnullsnotdistinct != old->indnullsnotdistinct)
-		problem = "It is not of the same form as the constraint's index.";
-	else if (RelationGetIndexExpressions(to->index) != NIL ||
-			 RelationGetIndexPredicate(to->index) != NIL)
-		problem = "It has expressions or a predicate.";
-	else if (deferrable ? !OidIsValid(to->constraint) || new->indimmediate :
-			 OidIsValid(to->constraint) || !new->indimmediate)
-		problem = "Only one of the two is deferrable, or has a constraint.";
-	for (i = 0; problem == NULL && old->indisprimary && i < new->indnkeyatts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  new->indkey.values[i] - 1);
-
-		if (!att->attnotnull)
-			problem = "A column of a primary key must be NOT NULL.";
-	}
+	if (x->indrelid != RelationGetRelid(rel) || y->indrelid != x->indrelid ||
+		x->indexrelid == y->indexrelid)
+		problem = "They are not two indexes of the table.";
+	else if (!x->indisvalid || !x->indisready || !y->indisvalid ||
+			 !y->indisready)
+		problem = "One of them is not valid.";
+	else if (a->rd_rel->relkind != b->rd_rel->relkind ||
+			 a->rd_rel->relam != b->rd_rel->relam ||
+			 x->indnatts != y->indnatts ||
+			 x->indnkeyatts != y->indnkeyatts ||
+			 x->indisunique != y->indisunique ||
+			 x->indimmediate != y->indimmediate ||
+			 x->indisexclusion || y->indisexclusion ||
+			 x->indnullsnotdistinct != y->indnullsnotdistinct)
+		problem = "They are not of the same form.";
+	else if (a->rd_createSubid != InvalidSubTransactionId ||
+			 b->rd_createSubid != InvalidSubTransactionId)
+		problem = "One of them was created in this transaction.";
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" cannot take over the constraint", name),
+				 errmsg("indexes \"%s\" and \"%s\" cannot trade places",
+						RelationGetRelationName(a),
+						RelationGetRelationName(b)),
 				 errdetail("%s", problem)));
 }
 
 /*
- * Exchange the names of the two indexes.  Constraints bear the names of their
- * indexes before and after.
+ * Columns of a primary key, or of a replica identity, must be NOT NULL: those
+ * that "to" has are about to become such columns.
  */
 static void
-swap_names(const KeySide *from, const KeySide *to)
+check_not_null(Relation rel, Relation from, Relation to)
 {
-	char	   *from_name = pstrdup(RelationGetRelationName(from->index));
-	char	   *to_name = pstrdup(RelationGetRelationName(to->index));
-	Oid			from_oid = RelationGetRelid(from->index);
-	Oid			to_oid = RelationGetRelid(to->index);
+	int			i;
 
-	RenameRelationInternal(from_oid, interim_name(from_oid), true, true);
-	CommandCounterIncrement();
-	RenameRelationInternal(to_oid, from_name, true, true);
-	CommandCounterIncrement();
-	RenameRelationInternal(from_oid, to_name, true, true);
-	CommandCounterIncrement();
+	if (!from->rd_index->indisprimary && !from->rd_index->indisreplident)
+		return;
+	for (i = 0; i < to->rd_index->indnkeyatts; i++)
+	{
+		AttrNumber	attno = to->rd_index->indkey.values[i];
+
+		if (attno > 0 &&
+			!TupleDescAttr(RelationGetDescr(rel), attno - 1)->attnotnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("column \"%s\" must be NOT NULL to be part of index \"%s\"",
+							get_attname(RelationGetRelid(rel), attno, false),
+							RelationGetRelationName(from))));
+	}
 }
 
+static void
+note_side(Relation index, SwapSide *side)
+{
+	Form_pg_index form = index->rd_index;
+	int			i;
+
+	side->oid = RelationGetRelid(index);
+	side->constraint = get_index_constraint(side->oid);
+	side->references = get_index_ref_constraints(side->oid);
+	side->has_storage = index->rd_rel->relkind == RELKIND_INDEX;
+	side->natts = form->indnatts;
+	side->nkeyatts = form->indnkeyatts;
+	for (i = 0; i < form->indnatts; i++)
+		side->columns[i] = form->indkey.values[i];
+}
+
+#define SWAP(type, x, y) \
+	do { \
+		type		swap_ = (x); \
+		(x) = (y); \
+		(y) = swap_; \
+	} while (0)
+
 /*
- * The flags that belong to the key, not to the index.
+ * pg_class: the file, and what is known of its size.
  */
 static void
-swap_index_flags(Oid from, Oid to)
+swap_files(const SwapSide *a, const SwapSide *b)
 {
-	Relation	catalog = table_open(IndexRelationId, RowExclusiveLock);
-	HeapTuple	from_tuple = SearchSysCacheCopy1(INDEXRELID,
-												 ObjectIdGetDatum(from));
-	HeapTuple	to_tuple = SearchSysCacheCopy1(INDEXRELID,
-											   ObjectIdGetDatum(to));
-	Form_pg_index a = (Form_pg_index) GETSTRUCT(from_tuple);
-	Form_pg_index b = (Form_pg_index) GETSTRUCT(to_tuple);
-	FormData_pg_index saved = *a;
+	Relation	catalog = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple	x_tuple = cached_row(RELOID, a->oid);
+	HeapTuple	y_tuple = cached_row(RELOID, b->oid);
+	Form_pg_class x = (Form_pg_class) GETSTRUCT(x_tuple);
+	Form_pg_class y = (Form_pg_class) GETSTRUCT(y_tuple);
 
-	a->indisprimary = b->indisprimary;
-	b->indisprimary = saved.indisprimary;
-	a->indimmediate = b->indimmediate;
-	b->indimmediate = saved.indimmediate;
-	a->indisreplident = b->indisreplident;
-	b->indisreplident = saved.indisreplident;
-	a->indisclustered = b->indisclustered;
-	b->indisclustered = saved.indisclustered;
-	CatalogTupleUpdate(catalog, &from_tuple->t_self, from_tuple);
-	CatalogTupleUpdate(catalog, &to_tuple->t_self, to_tuple);
+	SWAP(Oid, x->relfilenode, y->relfilenode);
+	SWAP(Oid, x->reltablespace, y->reltablespace);
+	SWAP(int32, x->relpages, y->relpages);
+	SWAP(float4, x->reltuples, y->reltuples);
+	SWAP(int32, x->relallvisible, y->relallvisible);
+	CatalogTupleUpdate(catalog, &x_tuple->t_self, x_tuple);
+	CatalogTupleUpdate(catalog, &y_tuple->t_self, y_tuple);
 	table_close(catalog, RowExclusiveLock);
 }
 
+/*
+ * pg_index: all but what the index is for the table.
+ */
 static void
-record_column_dependencies(const ObjectAddress *depender,
-						   const KeySide *side)
+swap_definitions(const SwapSide *a, const SwapSide *b)
 {
-	Form_pg_index form = index_form(side);
+	Relation	catalog = table_open(IndexRelationId, RowExclusiveLock);
+	HeapTuple	x_tuple = cached_row(INDEXRELID, a->oid);
+	HeapTuple	y_tuple = cached_row(INDEXRELID, b->oid);
+	Form_pg_index x = (Form_pg_index) GETSTRUCT(x_tuple);
+	Form_pg_index y = (Form_pg_index) GETSTRUCT(y_tuple);
+
+	SWAP(Oid, x->indexrelid, y->indexrelid);
+	SWAP(bool, x->indisprimary, y->indisprimary);
+	SWAP(bool, x->indisclustered, y->indisclustered);
+	SWAP(bool, x->indisreplident, y->indisreplident);
+
+	/* each row has become the other index's */
+	SWAP(ItemPointerData, x_tuple->t_self, y_tuple->t_self);
+	CatalogTupleUpdate(catalog, &x_tuple->t_self, x_tuple);
+	CatalogTupleUpdate(catalog, &y_tuple->t_self, y_tuple);
+	table_close(catalog, RowExclusiveLock);
+}
+
+/*
+ * pg_attribute: types of the index's columns.
+ */
+static void
+swap_types(const SwapSide *a, const SwapSide *b)
+{
+	Relation	catalog = table_open(AttributeRelationId, RowExclusiveLock);
+	int			attno;
+
+	for (attno = 1; attno <= a->natts; attno++)
+	{
+		HeapTuple	x_tuple = SearchSysCacheCopyAttNum(a->oid, attno);
+		HeapTuple	y_tuple = SearchSysCacheCopyAttNum(b->oid, attno);
+		Form_pg_attribute x = (Form_pg_attribute) GETSTRUCT(x_tuple);
+		Form_pg_attribute y = (Form_pg_attribute) GETSTRUCT(y_tuple);
+
+		SWAP(Oid, x->atttypid, y->atttypid);
+		SWAP(int32, x->atttypmod, y->atttypmod);
+		SWAP(int16, x->attlen, y->attlen);
+		SWAP(bool, x->attbyval, y->attbyval);
+		SWAP(char, x->attalign, y->attalign);
+		SWAP(char, x->attstorage, y->attstorage);
+		SWAP(char, x->attcompression, y->attcompression);
+		SWAP(int, x->attndims, y->attndims);
+		SWAP(Oid, x->attcollation, y->attcollation);
+		CatalogTupleUpdate(catalog, &x_tuple->t_self, x_tuple);
+		CatalogTupleUpdate(catalog, &y_tuple->t_self, y_tuple);
+	}
+	table_close(catalog, RowExclusiveLock);
+}
+
+static List *
+statistics_of(Relation catalog, Oid index)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_pg_statistic_starelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(index));
+	return catalog_rows(catalog, StatisticRelidAttnumInhIndexId, &key, 1);
+}
+
+static void
+insert_statistics(Relation catalog, List *rows, Oid index)
+{
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		HeapTuple	row = lfirst(lc);
+
+		((Form_pg_statistic) GETSTRUCT(row))->starelid = index;
+		CatalogTupleInsert(catalog, row);
+	}
+}
+
+/*
+ * pg_statistic: what ANALYZE has found out about expressions.
+ */
+static void
+swap_statistics(const SwapSide *a, const SwapSide *b)
+{
+	Relation	catalog = table_open(StatisticRelationId, RowExclusiveLock);
+	List	   *x = statistics_of(catalog, a->oid);
+	List	   *y = statistics_of(catalog, b->oid);
+	ListCell   *lc;
+
+	foreach(lc, x)
+		CatalogTupleDelete(catalog, &((HeapTuple) lfirst(lc))->t_self);
+	foreach(lc, y)
+		CatalogTupleDelete(catalog, &((HeapTuple) lfirst(lc))->t_self);
+	CommandCounterIncrement();
+	insert_statistics(catalog, x, b->oid);
+	insert_statistics(catalog, y, a->oid);
+	table_close(catalog, RowExclusiveLock);
+}
+
+/* What the object depends on, as rows of pg_depend */
+static List *
+dependencies_of(Relation catalog, Oid index)
+{
+	ScanKeyData key[2];
+
+	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(index));
+	return catalog_rows(catalog, DependDependerIndexId, key, 2);
+}
+
+static void
+move_dependencies(Relation catalog, List *rows, Oid to, bool columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		HeapTuple	row = lfirst(lc);
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(row);
+
+		if (form->deptype != DEPENDENCY_NORMAL &&
+			!(columns && form->deptype == DEPENDENCY_AUTO))
+			continue;
+		form->objid = to;
+		CatalogTupleUpdate(catalog, &row->t_self, row);
+	}
+}
+
+static void
+record_columns(Oid classid, Oid object, Oid relid, const SwapSide *source)
+{
+	ObjectAddress depender;
 	ObjectAddresses *columns = new_object_addresses();
 	int			i;
 
-	for (i = 0; i < form->indnatts; i++)
+	ObjectAddressSet(depender, classid, object);
+	for (i = 0; i < source->natts; i++)
 	{
 		ObjectAddress column;
 
-		ObjectAddressSubSet(column, RelationRelationId, form->indrelid,
-							form->indkey.values[i]);
+		ObjectAddressSubSet(column, RelationRelationId, relid,
+							source->columns[i]);
 		add_exact_object_address(&column, columns);
 	}
-	record_object_address_dependencies(unconstify(ObjectAddress *, depender),
-									   columns, DEPENDENCY_AUTO);
+	record_object_address_dependencies(&depender, columns, DEPENDENCY_AUTO);
 	free_object_addresses(columns);
 }
 
 /*
- * An index depends on its constraint, which depends on the columns; or else
- * on the columns itself.
+ * An index depends on its columns unless it belongs to a constraint, which
+ * then depends on them.  "source" had the columns before.
  */
 static void
-set_index_dependencies(const KeySide *side, Oid constraint)
+reset_columns(Oid relid, const SwapSide *side, const SwapSide *source)
 {
-	ObjectAddress index;
-	ObjectAddress owner;
-
-	ObjectAddressSet(index, RelationRelationId, RelationGetRelid(side->index));
 	if (OidIsValid(side->constraint))
-		deleteDependencyRecordsForSpecific(RelationRelationId, index.objectId,
-										   DEPENDENCY_INTERNAL,
-										   ConstraintRelationId,
-										   side->constraint);
-	else
-		deleteDependencyRecordsForClass(RelationRelationId, index.objectId,
-										RelationRelationId, DEPENDENCY_AUTO);
-	if (OidIsValid(constraint))
 	{
-		ObjectAddressSet(owner, ConstraintRelationId, constraint);
-		recordDependencyOn(&index, &owner, DEPENDENCY_INTERNAL);
+		deleteDependencyRecordsForClass(ConstraintRelationId, side->constraint,
+										RelationRelationId, DEPENDENCY_AUTO);
+		record_columns(ConstraintRelationId, side->constraint, relid, source);
 	}
 	else
-		record_column_dependencies(&index, side);
+	{
+		deleteDependencyRecordsForClass(RelationRelationId, side->oid,
+										RelationRelationId, DEPENDENCY_AUTO);
+		record_columns(RelationRelationId, side->oid, relid, source);
+	}
 }
 
 /*
- * Point the triggers of the constraint that check it late to its new index.
+ * pg_depend: operator classes, collations, functions; and the columns.
+ * (Indexes of constraints have nothing but plain columns.)
+ */
+static void
+swap_dependencies(Oid relid, const SwapSide *a, const SwapSide *b)
+{
+	Relation	catalog = table_open(DependRelationId, RowExclusiveLock);
+	List	   *x = dependencies_of(catalog, a->oid);
+	List	   *y = dependencies_of(catalog, b->oid);
+	bool		plain = !OidIsValid(a->constraint) && !OidIsValid(b->constraint);
+
+	move_dependencies(catalog, x, b->oid, plain);
+	move_dependencies(catalog, y, a->oid, plain);
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
+	if (plain)
+		return;
+	reset_columns(relid, a, b);
+	reset_columns(relid, b, a);
+}
+
+/*
+ * pg_constraint: the columns of the key.
+ */
+static void
+set_key_columns(const SwapSide *side, const SwapSide *source)
+{
+	Relation	catalog;
+	HeapTuple	tuple;
+	Datum		columns[INDEX_MAX_KEYS];
+	Datum		values[Natts_pg_constraint] = {0};
+	bool		nulls[Natts_pg_constraint] = {0};
+	bool		replaces[Natts_pg_constraint] = {0};
+	int			i;
+
+	if (!OidIsValid(side->constraint))
+		return;
+	catalog = table_open(ConstraintRelationId, RowExclusiveLock);
+	tuple = cached_row(CONSTROID, side->constraint);
+	for (i = 0; i < source->nkeyatts; i++)
+		columns[i] = Int16GetDatum(source->columns[i]);
+	values[Anum_pg_constraint_conkey - 1] =
+		PointerGetDatum(construct_array(columns, source->nkeyatts, INT2OID, 2,
+										true, TYPALIGN_SHORT));
+	replaces[Anum_pg_constraint_conkey - 1] = true;
+	tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls,
+							  replaces);
+	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	table_close(catalog, RowExclusiveLock);
+}
+
+/*
+ * pg_trigger: the index that the triggers of a foreign key go by.
  */
 static void
 set_trigger_index(Oid constraint, Oid from, Oid to)
 {
 	Relation	catalog = table_open(TriggerRelationId, RowExclusiveLock);
 	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	ListCell   *lc;
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgconstraint, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(constraint));
-	scan = systable_beginscan(catalog, TriggerConstraintIndexId, true, NULL,
-							  1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, catalog_rows(catalog, TriggerConstraintIndexId, &key, 1))
 	{
-		HeapTuple	copy;
+		HeapTuple	row = lfirst(lc);
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(row);
 
-		if (((Form_pg_trigger) GETSTRUCT(tuple))->tgconstrindid != from)
+		if (form->tgconstrindid != from)
 			continue;
-		copy = heap_copytuple(tuple);
-		((Form_pg_trigger) GETSTRUCT(copy))->tgconstrindid = to;
-		CatalogTupleUpdate(catalog, &copy->t_self, copy);
-		heap_freetuple(copy);
+		form->tgconstrindid = to;
+		CatalogTupleUpdate(catalog, &row->t_self, row);
 	}
-	systable_endscan(scan);
 	table_close(catalog, RowExclusiveLock);
 }
 
-/* the key columns of the index, as they stand in pg_constraint.conkey */
-static Datum
-key_columns(const KeySide *side)
-{
-	Form_pg_index form = index_form(side);
-	Datum	   *columns = palloc_array(Datum, form->indnkeyatts);
-	int			i;
-
-	for (i = 0; i < form->indnkeyatts; i++)
-		columns[i] = Int16GetDatum(form->indkey.values[i]);
-	return PointerGetDatum(construct_array(columns, form->indnkeyatts,
-										   INT2OID, 2, true, TYPALIGN_SHORT));
-}
-
 /*
- * Make the constraint one of another index: its row, triggers and
- * dependencies.
+ * Foreign keys that refer to the columns of "from", which are now those of
+ * "to".
  */
 static void
-set_constraint_index(Oid constraint, const KeySide *from, const KeySide *to)
+move_references(const SwapSide *from, const SwapSide *to)
 {
 	Relation	catalog = table_open(ConstraintRelationId, RowExclusiveLock);
-	HeapTuple	tuple = SearchSysCacheCopy1(CONSTROID,
-											ObjectIdGetDatum(constraint));
-	Datum		values[Natts_pg_constraint] = {0};
-	bool		nulls[Natts_pg_constraint] = {0};
-	bool		replaces[Natts_pg_constraint] = {0};
-	ObjectAddress address;
+	ListCell   *lc;
 
-	values[Anum_pg_constraint_conindid - 1] =
-		ObjectIdGetDatum(RelationGetRelid(to->index));
-	replaces[Anum_pg_constraint_conindid - 1] = true;
-	values[Anum_pg_constraint_conkey - 1] = key_columns(to);
-	replaces[Anum_pg_constraint_conkey - 1] = true;
-	tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls,
-							  replaces);
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	foreach(lc, from->references)
+	{
+		Oid			constraint = lfirst_oid(lc);
+		HeapTuple	tuple = cached_row(CONSTROID, constraint);
+
+		((Form_pg_constraint) GETSTRUCT(tuple))->conindid = to->oid;
+		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+		changeDependencyFor(ConstraintRelationId, constraint,
+							RelationRelationId, from->oid, to->oid);
+		set_trigger_index(constraint, from->oid, to->oid);
+	}
 	table_close(catalog, RowExclusiveLock);
+}
 
-	set_trigger_index(constraint, RelationGetRelid(from->index),
-					  RelationGetRelid(to->index));
-	ObjectAddressSet(address, ConstraintRelationId, constraint);
-	deleteDependencyRecordsForClass(ConstraintRelationId, constraint,
-									RelationRelationId, DEPENDENCY_AUTO);
-	record_column_dependencies(&address, to);
+static void
+swap_catalogs(Oid relid, const SwapSide *a, const SwapSide *b)
+{
+	if (a->has_storage)
+		swap_files(a, b);
+	swap_definitions(a, b);
+	swap_types(a, b);
+	swap_statistics(a, b);
+	swap_dependencies(relid, a, b);
+	set_key_columns(a, b);
+	set_key_columns(b, a);
+	move_references(a, b);
+	move_references(b, a);
+	CommandCounterIncrement();
 }
 
 /*
- * Both constraints have changed sides, but bear the names of the indexes that
- * they have left.
+ * migspec.swap_index(tab, index, other): let two indexes of the table trade
+ * places.
  */
-static void
-swap_constraint_names(Oid constraint, Oid other)
+Datum
+migspec_swap_index(PG_FUNCTION_ARGS)
 {
-	char	   *name = get_constraint_name(constraint);
-	char	   *other_name = get_constraint_name(other);
+	Relation	rel = table_open(PG_GETARG_OID(0), AccessExclusiveLock);
+	Relation	index = index_open(PG_GETARG_OID(1), AccessExclusiveLock);
+	Relation	other = index_open(PG_GETARG_OID(2), AccessExclusiveLock);
+	SwapSide	a;
+	SwapSide	b;
 
-	RenameConstraintById(constraint, interim_name(constraint));
-	CommandCounterIncrement();
-	RenameConstraintById(other, name);
-	CommandCounterIncrement();
-	RenameConstraintById(constraint, other_name);
-	CommandCounterIncrement();
+	CheckTableNotInUse(rel, "swap_index");
+	CheckTableNotInUse(index, "swap_index");
+	CheckTableNotInUse(other, "swap_index");
+	check_indexes(rel, index, other);
+	check_not_null(rel, index, other);
+	check_not_null(rel, other, index);
+	note_side(index, &a);
+	note_side(other, &b);
+	if (a.has_storage)
+	{
+		TransferPredicateLocksToHeapRelation(index);
+		TransferPredicateLocksToHeapRelation(other);
+	}
+
+	/* an entry of the relcache that is open would keep the old columns */
+	index_close(index, NoLock);
+	index_close(other, NoLock);
+	swap_catalogs(RelationGetRelid(rel), &a, &b);
+	CacheInvalidateRelcache(rel);
+	table_close(rel, NoLock);
+	PG_RETURN_VOID();
 }
 
 static bool
 constraint_is_deferrable(Oid constraint, bool *deferred)
 {
-	HeapTuple	tuple = SearchSysCache1(CONSTROID,
-										ObjectIdGetDatum(constraint));
-	Form_pg_constraint con;
-	bool		deferrable;
+	HeapTuple	tuple = cached_row(CONSTROID, constraint);
+	Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
 
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("constraint with OID %u does not exist", constraint)));
-	con = (Form_pg_constraint) GETSTRUCT(tuple);
-	if (con->contype != CONSTRAINT_PRIMARY && con->contype != CONSTRAINT_UNIQUE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("constraint \"%s\" is neither a primary key nor a unique constraint",
-						NameStr(con->conname))));
-	deferrable = con->condeferrable;
 	*deferred = con->condeferred;
-	ReleaseSysCache(tuple);
-	return deferrable;
-}
-
-/*
- * migspec.swap_key(tab, constraint, to_index): let the constraint belong to
- * the other index, and the two indexes exchange their names.
- */
-Datum
-migspec_swap_key(PG_FUNCTION_ARGS)
-{
-	Relation	rel = table_open(PG_GETARG_OID(0), AccessExclusiveLock);
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Oid			constraint = get_relation_constraint_oid(RelationGetRelid(rel),
-														 name, false);
-	KeySide		from = {.constraint = constraint};
-	KeySide		to;
-	bool		deferred;
-	bool		deferrable = constraint_is_deferrable(constraint, &deferred);
-
-	CheckTableNotInUse(rel, "swap_key");
-	from.index = index_open(get_constraint_index(constraint),
-							AccessExclusiveLock);
-	to.index = index_open(PG_GETARG_OID(2), AccessExclusiveLock);
-	to.constraint = get_index_constraint(RelationGetRelid(to.index));
-	check_key_sides(rel, &from, &to, deferrable);
-
-	swap_names(&from, &to);
-	swap_index_flags(RelationGetRelid(from.index), RelationGetRelid(to.index));
-	set_constraint_index(constraint, &from, &to);
-	if (OidIsValid(to.constraint))
-		set_constraint_index(to.constraint, &to, &from);
-	set_index_dependencies(&from, to.constraint);
-	set_index_dependencies(&to, constraint);
-	CommandCounterIncrement();
-	if (OidIsValid(to.constraint))
-		swap_constraint_names(constraint, to.constraint);
-	else
-		RenameConstraintById(constraint, name);
-
-	CacheInvalidateRelcache(rel);
-	index_close(to.index, NoLock);
-	index_close(from.index, NoLock);
-	table_close(rel, NoLock);
-	PG_RETURN_VOID();
+	return con->condeferrable && (con->contype == CONSTRAINT_PRIMARY ||
+								  con->contype == CONSTRAINT_UNIQUE);
 }
 
 static void
 set_index_unique(Oid index)
 {
 	Relation	catalog = table_open(IndexRelationId, RowExclusiveLock);
-	HeapTuple	tuple = SearchSysCacheCopy1(INDEXRELID,
-											ObjectIdGetDatum(index));
+	HeapTuple	tuple = cached_row(INDEXRELID, index);
 
 	((Form_pg_index) GETSTRUCT(tuple))->indisunique = true;
 	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
@@ -450,175 +609,6 @@ migspec_make_deferrable_key(PG_FUNCTION_ARGS)
 							flags, false, true);
 	CacheInvalidateRelcache(rel);
 	index_close(index, NoLock);
-	table_close(rel, NoLock);
-	PG_RETURN_VOID();
-}
-
-/* A copy of the column's row of pg_attribute; error if there is none */
-static HeapTuple
-column_tuple(Oid relid, const char *name)
-{
-	HeapTuple	tuple = SearchSysCacheCopyAttName(relid, name);
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table \"%s\" does not exist", name,
-						get_rel_name(relid))));
-	return tuple;
-}
-
-/*
- * Let the sequence of the identity column "from" be that of "to".  Returns
- * whether there was one.
- */
-static bool
-move_sequence_dependency(Oid relid, AttrNumber from, AttrNumber to)
-{
-	Relation	catalog = table_open(DependRelationId, RowExclusiveLock);
-	ScanKeyData key[3];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	ScanKeyInit(&key[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(from));
-	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 3,
-							  key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-
-		if (form->classid != RelationRelationId ||
-			form->deptype != DEPENDENCY_INTERNAL ||
-			get_rel_relkind(form->objid) != RELKIND_SEQUENCE)
-			continue;
-		tuple = heap_copytuple(tuple);
-		((Form_pg_depend) GETSTRUCT(tuple))->refobjsubid = to;
-		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-		found = true;
-	}
-	systable_endscan(scan);
-	table_close(catalog, RowExclusiveLock);
-	return found;
-}
-
-/*
- * Move the flag that makes a column an identity column, in one table.
- */
-static void
-move_identity_flag(Oid relid, const char *from, const char *to)
-{
-	Relation	catalog = table_open(AttributeRelationId, RowExclusiveLock);
-	HeapTuple	from_tuple = column_tuple(relid, from);
-	HeapTuple	to_tuple = column_tuple(relid, to);
-	Form_pg_attribute a = (Form_pg_attribute) GETSTRUCT(from_tuple);
-	Form_pg_attribute b = (Form_pg_attribute) GETSTRUCT(to_tuple);
-
-	if (a->attidentity == '\0' || b->attidentity != '\0' || b->atthasdef ||
-		!b->attnotnull || b->attgenerated != '\0' ||
-		(b->atttypid != INT2OID && b->atttypid != INT4OID &&
-		 b->atttypid != INT8OID))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" cannot take over the identity of column \"%s\"",
-						to, from),
-				 errdetail("It must be a NOT NULL integer column without default, and the other an identity column.")));
-	b->attidentity = a->attidentity;
-	a->attidentity = '\0';
-	CatalogTupleUpdate(catalog, &from_tuple->t_self, from_tuple);
-	CatalogTupleUpdate(catalog, &to_tuple->t_self, to_tuple);
-	table_close(catalog, RowExclusiveLock);
-}
-
-/*
- * migspec.move_identity(tab, from_column, to_column): the other column becomes
- * GENERATED ... AS IDENTITY, with the same sequence.
- */
-Datum
-migspec_move_identity(PG_FUNCTION_ARGS)
-{
-	Oid			relid = PG_GETARG_OID(0);
-	char	   *from = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char	   *to = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	Relation	rel = table_open(relid, AccessExclusiveLock);
-	ListCell   *lc;
-
-	CheckTableNotInUse(rel, "move_identity");
-	move_identity_flag(relid, from, to);
-	if (!move_sequence_dependency(relid, get_attnum(relid, from),
-								  get_attnum(relid, to)))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of table \"%s\" has no sequence", from,
-						RelationGetRelationName(rel))));
-	/* since version 17 partitions share the identity of their parent */
-	foreach(lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))
-	{
-		Oid			child = lfirst_oid(lc);
-		HeapTuple	tuple;
-
-		if (child == relid)
-			continue;
-		tuple = column_tuple(child, from);
-		if (((Form_pg_attribute) GETSTRUCT(tuple))->attidentity != '\0')
-			move_identity_flag(child, from, to);
-	}
-	CommandCounterIncrement();
-	CacheInvalidateRelcache(rel);
-	table_close(rel, NoLock);
-	PG_RETURN_VOID();
-}
-
-/*
- * migspec.copy_column_grants(tab, from_column, to_column): give the other
- * column, which must have none, the same grants by the same grantors.
- */
-Datum
-migspec_copy_column_grants(PG_FUNCTION_ARGS)
-{
-	Oid			relid = PG_GETARG_OID(0);
-	char	   *to_name = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	Relation	rel = table_open(relid, ShareUpdateExclusiveLock);
-	Relation	catalog = table_open(AttributeRelationId, RowExclusiveLock);
-	HeapTuple	from = column_tuple(relid,
-									text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	HeapTuple	to = column_tuple(relid, to_name);
-	Datum		values[Natts_pg_attribute] = {0};
-	bool		nulls[Natts_pg_attribute] = {0};
-	bool		replaces[Natts_pg_attribute] = {0};
-	bool		isnull;
-	Acl		   *acl;
-	Oid		   *members;
-	int			nmembers;
-
-	if (!heap_attisnull(to, Anum_pg_attribute_attacl, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of table \"%s\" has grants already",
-						to_name, RelationGetRelationName(rel))));
-	acl = (Acl *) DatumGetPointer(SysCacheGetAttr(ATTNUM, from,
-												  Anum_pg_attribute_attacl,
-												  &isnull));
-	if (!isnull)
-	{
-		acl = DatumGetAclPCopy(PointerGetDatum(acl));
-		values[Anum_pg_attribute_attacl - 1] = PointerGetDatum(acl);
-		replaces[Anum_pg_attribute_attacl - 1] = true;
-		to = heap_modify_tuple(to, RelationGetDescr(catalog), values, nulls,
-							   replaces);
-		CatalogTupleUpdate(catalog, &to->t_self, to);
-		nmembers = aclmembers(acl, &members);
-		updateAclDependencies(RelationRelationId, relid,
-							  ((Form_pg_attribute) GETSTRUCT(to))->attnum,
-							  rel->rd_rel->relowner, 0, NULL, nmembers,
-							  members);
-	}
-	table_close(catalog, RowExclusiveLock);
 	table_close(rel, NoLock);
 	PG_RETURN_VOID();
 }

@@ -318,12 +318,21 @@ check_table(MigspecPlan *plan, Oid relid)
 
 /*
  * migspec_sample_check -- see plan.h.
+ *
+ * All of it is undone: the expressions may call functions that write.
  */
 void
 migspec_sample_check(MigspecPlan *plan)
 {
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	ListCell   *lc;
 
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
 	foreach(lc, plan->migration->relids)
 		check_table(plan, lfirst_oid(lc));
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
 }

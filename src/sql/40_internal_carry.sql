@@ -3,13 +3,13 @@
  * migration.  Only the extension's owner can call them.
  */
 
-CREATE FUNCTION migspec.swap_key(tab regclass, constraint_name text, to_index regclass)
+CREATE FUNCTION migspec.swap_index(tab regclass, index regclass, other regclass)
 RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'migspec_swap_key';
-REVOKE ALL ON FUNCTION migspec.swap_key(regclass, text, regclass) FROM PUBLIC;
-COMMENT ON FUNCTION migspec.swap_key(regclass, text, regclass) IS
-	'internal: let a primary key or unique constraint belong to another index, which takes the name';
+AS 'MODULE_PATHNAME', 'migspec_swap_index';
+REVOKE ALL ON FUNCTION migspec.swap_index(regclass, regclass, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.swap_index(regclass, regclass, regclass) IS
+	'internal: let two indexes of a table trade places, but not names and constraints';
 
 CREATE FUNCTION migspec.make_deferrable_key(tab regclass, model text, index regclass)
 RETURNS void

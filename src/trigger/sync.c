@@ -53,6 +53,8 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "trigger/arbiter.h"
 #include "trigger/pairs.h"
 #include "trigger/sync.h"
@@ -309,16 +311,40 @@ inserted_columns(SyncRow *row)
 }
 
 /*
+ * Could the value of this column be its default?  A volatile default could be
+ * anything.
+ */
+static bool
+may_be_default(SyncRow *row, AttrNumber attno)
+{
+	Node	   *tree = build_column_default(row->trigdata->tg_relation, attno);
+	MigspecIdentity identity;
+	ExprState  *state;
+	Datum		value;
+	bool		isnull;
+
+	if (tree == NULL)
+		return false;
+	if (contain_volatile_functions(tree))
+		return true;
+	migspec_become_owner(row->relation->owner, &identity);
+	state = ExecInitExpr(expression_planner((Expr *) tree), NULL);
+	value = ExecEvalExpr(state, row->relation->econtext, &isnull);
+	migspec_restore_identity(&identity);
+	return same_value(row->relation->tupdesc, attno, value, isnull,
+					  row->values[attno - 1], row->nulls[attno - 1]);
+}
+
+/*
  * An inserted row of which only the values are known.
  *
- * A value that could be a default says nothing: if only one of the columns
- * has one, the other one was given; if both have, the primary side decides.
+ * A value that could be a default says nothing: if only one of them could be,
+ * the other one was given; if both could be, the primary side decides.
  */
 static Side
 decide_by_value(SyncRow *row, const SyncPair *pair)
 {
 	const MigspecPair *p = &pair->pair;
-	TupleDesc	tupdesc = row->relation->tupdesc;
 	bool		new_null = row->nulls[p->new_attno - 1];
 	bool		old_null;
 	bool		new_default;
@@ -338,8 +364,8 @@ decide_by_value(SyncRow *row, const SyncPair *pair)
 		return SIDE_OLD;
 	if (agree(row, pair))
 		return SIDE_NONE;
-	new_default = TupleDescAttr(tupdesc, p->new_attno - 1)->atthasdef;
-	old_default = TupleDescAttr(tupdesc, p->old_attno - 1)->atthasdef;
+	new_default = may_be_default(row, p->new_attno);
+	old_default = may_be_default(row, p->old_attno);
 	if (new_default && old_default)
 		return p->old_is_primary ? SIDE_OLD : SIDE_NEW;
 	if (new_default)

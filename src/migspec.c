@@ -18,7 +18,7 @@
 #include "trigger/sync.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
-PG_MODULE_MAGIC_EXT(.name = MIGSPEC_EXTENSION, .version = MIGSPEC_VERSION);
+PG_MODULE_MAGIC_EXT(.name = MIGSPEC_EXTENSION,.version = MIGSPEC_VERSION);
 #else
 PG_MODULE_MAGIC;
 #endif

@@ -118,13 +118,20 @@ static const char *const indexes_query =
 " JOIN pg_index AS i ON i.indexrelid = c.oid"
 " WHERE o.migration_id = $1";
 
+/*
+ * One that stands for a constraint which is not validated either, whose OID
+ * its name ends with, is as it should be.
+ */
 static const char *const constraints_query =
-"SELECT count(*) FILTER (WHERE NOT c.convalidated) = 0 AS ok,"
-" format('%s of %s validated', count(*) FILTER (WHERE c.convalidated),"
-" count(*)) AS detail"
+"SELECT count(*) FILTER (WHERE NOT t.ok) = 0 AS ok,"
+" format('%s of %s validated', count(*) FILTER (WHERE t.ok), count(*))"
+" AS detail"
+" FROM (SELECT c.convalidated OR NOT coalesce(origin.convalidated, true) AS ok"
 " FROM migspec.operation AS o JOIN pg_constraint AS c"
-" ON starts_with(c.conname, '_migspec_' || o.id || '_')"
-" WHERE o.migration_id = $1";
+" ON starts_with(ltrim(c.conname, '~'), '_migspec_' || o.id || '_')"
+" LEFT JOIN pg_constraint AS origin"
+" ON origin.oid = substring(c.conname from '_[cf]([0-9]+)$')::oid"
+" WHERE o.migration_id = $1) AS t";
 
 /* of each operation the first 100 differences are kept */
 static const char *const rows_query =

@@ -21,7 +21,7 @@
  *	 for the lock.  If the cancellation comes before the lock is taken, the
  *	 worker finds it in its slot; if it comes at any time later, it is an
  *	 error that is not recorded.  A worker that the scheduler starts meanwhile
- *	 does not get the lock, and ends.
+ *	 does not get the lock, or sees who is about to wait for it, and ends.
  * - The migration is paused, or its phase changes: seen before each step and
  *	 each batch.
  * - The extension is dropped under the worker: the next query fails, which is
@@ -112,6 +112,14 @@ extension_is_usable(MemoryContext cxt)
 	return usable;
 }
 
+/*
+ * Become the one who works on the migration; false if somebody else is.
+ *
+ * A rollback takes the migration's lock, cancels the worker, and waits for
+ * the liveness lock.  A worker that took the latter between these two steps
+ * would not be cancelled, and be waited for until its work is done.  It can
+ * tell by the former, and leaves.
+ */
 static bool
 take_liveness_lock(const Job *job)
 {
@@ -119,6 +127,11 @@ take_liveness_lock(const Job *job)
 
 	begin();
 	taken = migspec_worker_lock_try(job->migration_id);
+	if (taken && !migspec_migration_lock_try(job->migration_id))
+	{
+		migspec_worker_lock_release(job->migration_id);
+		taken = false;
+	}
 	commit(job->cxt);
 	return taken;
 }

@@ -43,6 +43,17 @@ migspec_migration_lock(int64 id)
 }
 
 /*
+ * The same without waiting: false if somebody has it, or waits for it.
+ */
+bool
+migspec_migration_lock_try(int64 id)
+{
+	LOCKTAG		tag = lock_tag(id, MIGSPEC_LOCK_MIGRATION);
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
  * Take the worker's lock for the session; false if somebody has it, or waits
  * for it.
  */

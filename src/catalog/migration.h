@@ -116,6 +116,9 @@ pg_noreturn extern void migspec_wrong_phase(const MigspecMigration *migration,
  */
 extern void migspec_migration_lock(int64 id);
 
+/* the same without waiting: false if somebody has it, or waits for it */
+extern bool migspec_migration_lock_try(int64 id);
+
 /*
  * The worker's liveness: a session-level lock, held while a worker works on
  * the migration and by nobody else.  Try returns false if it is held.

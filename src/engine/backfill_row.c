@@ -244,7 +244,7 @@ bisect(BackfillRun *run, uint64 lo, uint64 hi, const ErrorData *error)
 	uint64		bounds[3] = {lo, middle, hi};
 
 	if (hi - lo == 1)
-		return set_aside_row(run, lo, error);
+		return error == NULL || set_aside_row(run, lo, error);
 
 	for (int i = 0; i < 2; i++)
 	{

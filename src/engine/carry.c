@@ -82,14 +82,6 @@ migspec_carry_hidden(const MigspecCarry *carry, char what, Oid object)
 	return migspec_hidden_name(carry->op, psprintf("%c%u", what, object));
 }
 
-/* A name in the table's schema */
-char *
-migspec_carry_qualified(const MigspecCarry *carry, const char *name)
-{
-	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(carry->rel)),
-									  name);
-}
-
 /*
  * Comment on "what" (as in COMMENT ON) as the object is commented on.
  */
@@ -439,7 +431,7 @@ check_inheritance(MigspecCarry *carry, CarryProblems *problems)
 {
 	ListCell   *lc;
 
-	if (carry->is_root && carry->att->attinhcount > 0)
+	if (carry->is_root && carry->att != NULL && carry->att->attinhcount > 0)
 		add_problem(problems, psprintf("column %s",
 									   NameStr(carry->att->attname)),
 					"it is inherited from another table");

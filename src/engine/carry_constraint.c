@@ -249,12 +249,23 @@ check_expression(HeapTuple tuple)
 	return stringToNode(TextDatumGetCString(datum));
 }
 
+/*
+ * CHECK constraints are checked in the order of their names.  The old one
+ * comes first, so that a violation is reported under the name that
+ * applications know.
+ */
+static char *
+hidden_check(const MigspecCarry *carry, Oid constraint)
+{
+	return psprintf("~%s", migspec_carry_hidden(carry, 'c', constraint));
+}
+
 void
 migspec_carry_check_item(MigspecCarry *carry, MigspecCarryItem *item)
 {
 	HeapTuple	tuple = constraint_tuple(item->object.objectId);
 	Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
-	char	   *hidden = migspec_carry_hidden(carry, 'c', con->oid);
+	char	   *hidden = hidden_check(carry, con->oid);
 	bool		enforced = MIGSPEC_CONSTRAINT_ENFORCED(con);
 	Node	   *tree = check_expression(tuple);
 	char	   *condition = migspec_carry_new_expr(carry, tree);
@@ -279,7 +290,7 @@ void
 migspec_carry_check_finish(MigspecCarry *carry, MigspecCarryItem *item)
 {
 	carry_rename(carry, item, carry->relid,
-				 migspec_carry_hidden(carry, 'c', item->object.objectId),
+				 hidden_check(carry, item->object.objectId),
 				 get_constraint_name(item->object.objectId));
 }
 
@@ -489,9 +500,9 @@ static bool
 values_fit(const MigspecOperation *referring, const MigspecOperation *referred)
 {
 	bool		same_referring = referring == NULL ||
-		migspec_carry_is_cast(referring);
+	migspec_carry_is_cast(referring);
 	bool		same_referred = referred == NULL ||
-		migspec_carry_is_cast(referred);
+	migspec_carry_is_cast(referred);
 
 	if (same_referring || same_referred)
 		return same_referring && same_referred;
@@ -507,6 +518,10 @@ foreign_key_problem(const MigspecCarry *carry, const ForeignKey *fk)
 		return pstrdup("it is over a period");
 	if (get_rel_relkind(fk->con->conrelid) == RELKIND_PARTITIONED_TABLE)
 		return pstrdup("the referring table is partitioned");
+	/* while both columns refer, only one of them has the default */
+	if (fk->con->confupdtype == FKCONSTR_ACTION_SETDEFAULT ||
+		fk->con->confdeltype == FKCONSTR_ACTION_SETDEFAULT)
+		return pstrdup("it has an action SET DEFAULT");
 	for (i = 0; i < fk->nkeys; i++)
 	{
 		Oid			referring;

@@ -54,10 +54,42 @@ typedef enum Verdict
 	TAKE
 } Verdict;
 
+static bool
+is_exclusion_index(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_index) GETSTRUCT(tuple))->indisexclusion;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
  * Indexes: those of constraints are dealt with along with them, those of
- * partitions along with the parent's, and invalid ones serve nobody.
+ * partitions along with the parent's, and invalid ones serve nobody.  An
+ * exclusion constraint may depend on the column only through its index.
  */
+static Verdict
+classify_index(MigspecCarryItem *item)
+{
+	Oid			index = item->object.objectId;
+	Oid			constraint = get_index_constraint(index);
+
+	item->kind = MIGSPEC_CARRY_INDEX;
+	if (get_rel_relispartition(index) || !get_index_isvalid(index))
+		return SKIP;
+	if (!OidIsValid(constraint))
+		return TAKE;
+	if (!is_exclusion_index(index))
+		return SKIP;
+	item->kind = MIGSPEC_CARRY_REFUSED;
+	ObjectAddressSet(item->object, ConstraintRelationId, constraint);
+	return TAKE;
+}
+
 static Verdict
 classify_relation(const MigspecCarry *carry, char deptype,
 				  MigspecCarryItem *item)
@@ -68,12 +100,7 @@ classify_relation(const MigspecCarry *carry, char deptype,
 	{
 		case RELKIND_INDEX:
 		case RELKIND_PARTITIONED_INDEX:
-			item->kind = MIGSPEC_CARRY_INDEX;
-			if (get_rel_relispartition(relid) ||
-				OidIsValid(get_index_constraint(relid)) ||
-				!get_index_isvalid(relid))
-				return SKIP;
-			return TAKE;
+			return classify_index(item);
 		case RELKIND_SEQUENCE:
 			item->kind = deptype == DEPENDENCY_INTERNAL ?
 				MIGSPEC_CARRY_IDENTITY : MIGSPEC_CARRY_SEQUENCE;

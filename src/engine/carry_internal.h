@@ -71,8 +71,6 @@ extern MigspecStep *migspec_carry_step(MigspecCarry *carry,
 									   char *statement, char *undo);
 extern char *migspec_carry_hidden(const MigspecCarry *carry, char what,
 								  Oid object);
-extern char *migspec_carry_qualified(const MigspecCarry *carry,
-									 const char *name);
 extern void migspec_carry_comment(MigspecCarry *carry,
 								  const MigspecCarryItem *item, Oid classid,
 								  Oid object, const char *what);

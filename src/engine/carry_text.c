@@ -357,6 +357,7 @@ migspec_carry_expr_problem(const MigspecCarry *carry, Node *expr)
 	}
 	text = migspec_carry_fill_params(deparse_with_params(carry, expr),
 									 plain_param, NULL);
+
 	return try_prepare(psprintf("SELECT %s FROM ONLY %s", text, carry->table),
 					   natts, types);
 }

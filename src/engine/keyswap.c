@@ -521,8 +521,8 @@ migspec_swap_index(PG_FUNCTION_ARGS)
 	Relation	rel = table_open(PG_GETARG_OID(0), AccessExclusiveLock);
 	Relation	index = index_open(PG_GETARG_OID(1), AccessExclusiveLock);
 	Relation	other = index_open(PG_GETARG_OID(2), AccessExclusiveLock);
-	SwapSide	a;
-	SwapSide	b;
+	SwapSide	a = {0};
+	SwapSide	b = {0};
 
 	CheckTableNotInUse(rel, "swap_index");
 	CheckTableNotInUse(index, "swap_index");

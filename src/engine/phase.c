@@ -31,6 +31,7 @@
 #include "trigger/sync.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -85,6 +86,33 @@ check_owner(const MigspecMigration *migration)
 		migspec_check_owner(lfirst_oid(lc));
 }
 
+static bool
+table_exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+/*
+ * Can the step be undone?  What belonged to a table that is gone went with
+ * it, but for our own functions.
+ */
+static bool
+undo_makes_sense(const MigspecStep *step)
+{
+	ListCell   *lc;
+
+	if (!step->done)
+		return false;
+	if (step->as_extension && step->lockmode == AccessShareLock)
+		return true;			/* a function */
+	foreach(lc, step->locked)
+	{
+		if (!table_exists(lfirst_oid(lc)))
+			return false;
+	}
+	return true;
+}
+
 /*
  * The steps that lead to a phase, or, for undo, those that were done.
  */
@@ -99,7 +127,7 @@ select_steps(int64 migration_id, MigspecPhase phase, bool undo)
 	{
 		MigspecStep *step = lfirst(lc);
 
-		if (undo && step->done)
+		if (undo && undo_makes_sense(step))
 			selected = lcons(step, selected);
 		if (!undo && step->phase == phase)
 			selected = lappend(selected, step);
@@ -129,6 +157,8 @@ lock_targets(const Move *move)
 		{
 			MigspecLockTarget *target = NULL;
 
+			if (move->undo && !table_exists(lfirst_oid(lc2)))
+				continue;
 			foreach(lc3, targets)
 			{
 				if (((MigspecLockTarget *) lfirst(lc3))->relid == lfirst_oid(lc2))
@@ -383,6 +413,29 @@ migspec_phase_finish(const char *name)
 }
 
 /*
+ * There is nothing to restore on a table that is gone.  If none is left, it
+ * takes the migration's owner to clean up.
+ */
+static void
+forget_dropped_tables(MigspecMigration *migration)
+{
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, migration->relids)
+	{
+		if (table_exists(lfirst_oid(lc)))
+			left = lappend_oid(left, lfirst_oid(lc));
+	}
+	migration->relids = left;
+	if (left == NIL && !has_privs_of_role(GetUserId(), migration->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_NOT_OWNER),
+				 errmsg("migration \"%s\" belongs to role \"%s\"",
+						migration->name, GetUserNameFromId(migration->owner, true))));
+}
+
+/*
  * migspec_phase_rollback -- from any phase before finished to rolled_back.
  */
 void
@@ -392,6 +445,7 @@ migspec_phase_rollback(const char *name)
 
 	if (migration->phase == MIGSPEC_FINISHED || migration->phase == MIGSPEC_ROLLED_BACK)
 		migspec_wrong_phase(migration, "migspec_rollback");
+	forget_dropped_tables(migration);
 	check_owner(migration);
 	migspec_migration_lock(migration->id);
 
@@ -403,5 +457,6 @@ migspec_phase_rollback(const char *name)
 	migration = migspec_migration_load(name, false);
 	if (migration->phase == MIGSPEC_FINISHED || migration->phase == MIGSPEC_ROLLED_BACK)
 		migspec_wrong_phase(migration, "migspec_rollback");
+	forget_dropped_tables(migration);
 	run_move(migration, MIGSPEC_ROLLED_BACK, true, "roll back");
 }

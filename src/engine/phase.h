@@ -16,7 +16,8 @@
 #include "catalog/migration.h"
 
 extern void migspec_phase_expand(const char *name);
-extern void migspec_phase_migrate(const char *name);	/* start the worker's part */
+extern void migspec_phase_migrate(const char *name);	/* start the worker's
+														 * part */
 extern void migspec_phase_migrated(int64 id);	/* worker */
 extern void migspec_phase_verified(const char *name);
 extern void migspec_phase_switch(const char *name);

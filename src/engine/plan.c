@@ -18,10 +18,12 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
@@ -162,6 +164,36 @@ resolve_table(MigspecChange *change)
 }
 
 /*
+ * A column that decides in which partition a row is cannot give way to
+ * another one.
+ */
+static void
+check_partition_key(const MigspecChange *change)
+{
+	MigspecOperation *op = change->op;
+	List	   *relids = find_all_inheritors(op->relid, AccessShareLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
+		AttrNumber	attno = get_attnum(lfirst_oid(lc), op->old_name);
+		Bitmapset  *columns = bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber);
+		bool		used_in_expr;
+
+		if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+			has_partition_attrs(rel, columns, &used_in_expr))
+			ereport(ERROR,
+					(errcode(ERRCODE_MIGSPEC_DEPENDENT_OBJECTS),
+					 errmsg("column \"%s\" is part of the partition key of table \"%s\"",
+							op->old_name, RelationGetRelationName(rel)),
+					 errdetail("At %s.", change->json->path),
+					 errhint("A partition key cannot be changed in place.")));
+		relation_close(rel, NoLock);
+	}
+}
+
+/*
  * Find the columns of a change, and the type of the new one.
  */
 static void
@@ -181,6 +213,7 @@ resolve_columns(MigspecChange *change)
 					 errdetail("At %s.", change->json->path)));
 		get_atttypetypmodcoll(op->relid, attno, &change->type, &change->typmod,
 							  &change->collation);
+		check_partition_key(change);
 	}
 	if ((op->old_name == NULL || strcmp(op->old_name, op->new_name) != 0) &&
 		get_attnum(op->relid, op->new_name) != InvalidAttrNumber)
@@ -188,6 +221,11 @@ resolve_columns(MigspecChange *change)
 				(errcode(ERRCODE_MIGSPEC_DUPLICATE_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" already exists",
 						op->new_name, get_rel_name(op->relid)),
+				 errdetail("At %s.", change->json->path)));
+	if (op->new_name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_MALFORMED_OPERATIONS),
+				 errmsg("the name of the new column is empty"),
 				 errdetail("At %s.", change->json->path)));
 	if (strlen(op->new_name) >= NAMEDATALEN)
 		ereport(ERROR,
@@ -323,8 +361,8 @@ resolve_expressions(MigspecChange *change, List *changes)
 	MigspecShape *old_shape = migspec_shape_of(rel);
 	MigspecResolved *up = NULL;
 	MigspecResolved *down = NULL;
-	Oid			type;
-	int32		typmod;
+	Oid			type = InvalidOid;
+	int32		typmod = -1;
 	Oid			collation;
 
 	resolve_default(change, old_shape);

@@ -50,7 +50,11 @@ migspec_error_is_transient(int sqlerrcode)
 	}
 }
 
-/* see retry.h; the same steps as in autovacuum's main loop */
+/*
+ * See retry.h; nearly the same steps as in autovacuum's main loop.  A request
+ * to cancel that has come in meanwhile stays, because whoever made it may
+ * wait for us: it must not get lost with some other error.
+ */
 ErrorData *
 migspec_error_caught(MemoryContext cxt, bool log)
 {
@@ -58,7 +62,6 @@ migspec_error_caught(MemoryContext cxt, bool log)
 
 	HOLD_INTERRUPTS();
 	disable_all_timeouts(false);
-	QueryCancelPending = false;
 
 	MemoryContextSwitchTo(cxt);
 	edata = CopyErrorData();

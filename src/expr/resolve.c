@@ -154,7 +154,8 @@ begins_with(const char *text, const char *keyword)
 	size_t		len = strlen(keyword);
 
 	while (isspace((unsigned char) *text))
-		text++;
+		text	  ++;
+
 	return pg_strncasecmp(text, keyword, len) == 0 &&
 		!(isalnum((unsigned char) text[len]) || text[len] == '_');
 }
@@ -366,43 +367,38 @@ columns_to_params(Node *node, ParamContext *context)
 static void
 show_casts(Node *node)
 {
-	for (;;)
+	if (IsA(node, FuncExpr) &&
+		((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST)
 	{
-		if (IsA(node, FuncExpr) &&
-			((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST)
-		{
-			FuncExpr   *call = (FuncExpr *) node;
+		FuncExpr   *call = (FuncExpr *) node;
 
-			call->funcformat = list_length(call->args) > 1 ?
-				COERCE_EXPLICIT_CALL : COERCE_EXPLICIT_CAST;
-			node = linitial(call->args);
-		}
-		else if (IsA(node, RelabelType) &&
-				 ((RelabelType *) node)->relabelformat == COERCE_IMPLICIT_CAST)
-		{
-			((RelabelType *) node)->relabelformat = COERCE_EXPLICIT_CAST;
-			node = (Node *) ((RelabelType *) node)->arg;
-		}
-		else if (IsA(node, CoerceViaIO) &&
-				 ((CoerceViaIO *) node)->coerceformat == COERCE_IMPLICIT_CAST)
-		{
-			((CoerceViaIO *) node)->coerceformat = COERCE_EXPLICIT_CAST;
-			node = (Node *) ((CoerceViaIO *) node)->arg;
-		}
-		else if (IsA(node, ArrayCoerceExpr) &&
-				 ((ArrayCoerceExpr *) node)->coerceformat == COERCE_IMPLICIT_CAST)
-		{
-			((ArrayCoerceExpr *) node)->coerceformat = COERCE_EXPLICIT_CAST;
-			node = (Node *) ((ArrayCoerceExpr *) node)->arg;
-		}
-		else if (IsA(node, CoerceToDomain) &&
-				 ((CoerceToDomain *) node)->coercionformat == COERCE_IMPLICIT_CAST)
-		{
-			((CoerceToDomain *) node)->coercionformat = COERCE_EXPLICIT_CAST;
-			node = (Node *) ((CoerceToDomain *) node)->arg;
-		}
-		else
-			break;
+		call->funcformat = list_length(call->args) > 1 ?
+			COERCE_EXPLICIT_CALL : COERCE_EXPLICIT_CAST;
+		show_casts(linitial(call->args));
+	}
+	else if (IsA(node, RelabelType) &&
+			 ((RelabelType *) node)->relabelformat == COERCE_IMPLICIT_CAST)
+	{
+		((RelabelType *) node)->relabelformat = COERCE_EXPLICIT_CAST;
+		show_casts((Node *) ((RelabelType *) node)->arg);
+	}
+	else if (IsA(node, CoerceViaIO) &&
+			 ((CoerceViaIO *) node)->coerceformat == COERCE_IMPLICIT_CAST)
+	{
+		((CoerceViaIO *) node)->coerceformat = COERCE_EXPLICIT_CAST;
+		show_casts((Node *) ((CoerceViaIO *) node)->arg);
+	}
+	else if (IsA(node, ArrayCoerceExpr) &&
+			 ((ArrayCoerceExpr *) node)->coerceformat == COERCE_IMPLICIT_CAST)
+	{
+		((ArrayCoerceExpr *) node)->coerceformat = COERCE_EXPLICIT_CAST;
+		show_casts((Node *) ((ArrayCoerceExpr *) node)->arg);
+	}
+	else if (IsA(node, CoerceToDomain) &&
+			 ((CoerceToDomain *) node)->coercionformat == COERCE_IMPLICIT_CAST)
+	{
+		((CoerceToDomain *) node)->coercionformat = COERCE_EXPLICIT_CAST;
+		show_casts((Node *) ((CoerceToDomain *) node)->arg);
 	}
 }
 
@@ -445,43 +441,48 @@ analyse(Node *raw, const ExpressionName *name, const MigspecShape *shape,
 }
 
 /*
+ * The expression as a tree.  Errors become ours: up to the raw expression
+ * those of syntax, afterwards those of type.
+ */
+static Node *
+parse_and_analyse(const ExpressionName *name, const MigspecShape *shape,
+				  Oid type, int32 typmod)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Node	   *volatile raw = NULL;
+	Node	   *volatile expr = NULL;
+
+	PG_TRY();
+	{
+		raw = parse_raw(name->text);
+		expr = analyse(raw, name, shape, type, typmod);
+	}
+	PG_CATCH();
+	{
+		rethrow_as(raw == NULL ? ERRCODE_MIGSPEC_EXPRESSION_SYNTAX :
+				   ERRCODE_MIGSPEC_EXPRESSION_TYPE, name, context);
+	}
+	PG_END_TRY();
+	return expr;
+}
+
+/*
  * migspec_resolve -- parse, resolve and type-check an up or a down.
  *
  * Takes ACCESS SHARE locks on tables of sub-queries.  The result is palloc'd
  * in the current context.
  */
 MigspecResolved *
-migspec_resolve(const char *text, const char *what, const char *target,
+migspec_resolve(const char *source, const char *what, const char *target,
 				const MigspecShape *shape, Oid type, int32 typmod)
 {
-	ExpressionName name = {what, target, text};
+	ExpressionName name = {what, target, source};
 	MigspecResolved *resolved = palloc0(sizeof(MigspecResolved));
 	ParamContext context = {shape, what, target, 0, resolved};
-	MemoryContext oldcontext = CurrentMemoryContext;
 	MigspecIdentity identity;
-	Node	   *volatile raw = NULL;
-	Node	   *volatile expr = NULL;
+	Node	   *expr;
 
-	PG_TRY();
-	{
-		raw = parse_raw(text);
-	}
-	PG_CATCH();
-	{
-		rethrow_as(ERRCODE_MIGSPEC_EXPRESSION_SYNTAX, &name, oldcontext);
-	}
-	PG_END_TRY();
-
-	PG_TRY();
-	{
-		expr = analyse(raw, &name, shape, type, typmod);
-	}
-	PG_CATCH();
-	{
-		rethrow_as(ERRCODE_MIGSPEC_EXPRESSION_TYPE, &name, oldcontext);
-	}
-	PG_END_TRY();
-
+	expr = parse_and_analyse(&name, shape, type, typmod);
 	resolved->tree = columns_to_params(expr, &context);
 	if (list_length(resolved->params) > FUNC_MAX_ARGS)
 		ereport(ERROR,

@@ -34,7 +34,8 @@ typedef struct MigspecShape
 typedef struct MigspecResolved
 {
 	char	   *sql;			/* fully qualified, columns as $1, $2, ... */
-	List	   *columns;		/* of char *: physical column of each parameter */
+	List	   *columns;		/* of char *: physical column of each
+								 * parameter */
 	List	   *params;			/* of MigspecShapeColumn *, parallel */
 	Node	   *tree;			/* Params for the columns */
 	bool		is_mutable;		/* not IMMUTABLE */
@@ -43,11 +44,11 @@ typedef struct MigspecResolved
 } MigspecResolved;
 
 /*
- * Parse, resolve (under the present search_path) and type-check "text", which
+ * Parse, resolve (under the present search_path) and type-check "source", which
  * is the "what" ("up", "down") of "target"; the result is coerced to the
  * given type by assignment rules.  Errors of class MG2xx; changes nothing.
  */
-extern MigspecResolved *migspec_resolve(const char *text, const char *what,
+extern MigspecResolved *migspec_resolve(const char *source, const char *what,
 										const char *target,
 										const MigspecShape *shape,
 										Oid type, int32 typmod);

@@ -43,7 +43,7 @@ static void
 columns_at(MigspecOperation *op, MigspecPhase phase)
 {
 	bool		swapped = phase == MIGSPEC_SWITCHED || phase == MIGSPEC_CONTRACTED ||
-		phase == MIGSPEC_FINISHED;
+	phase == MIGSPEC_FINISHED;
 
 	op->old_column = swapped ? migspec_hidden_name(op, "old") : op->old_name;
 	op->new_column = swapped ? op->new_name : migspec_hidden_name(op, "new");

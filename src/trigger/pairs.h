@@ -35,7 +35,8 @@ typedef struct SyncExpr
 	MigspecExpr expr;			/* funcid is InvalidOid if there is none */
 	ExprState  *state;			/* NULL: has sub-queries, call the function */
 	Node	   *tree;			/* planned expression behind the state */
-	bool		trusted;		/* runs nothing but immutable built-in functions */
+	bool		trusted;		/* runs nothing but immutable built-in
+								 * functions */
 	AttrNumber	target;			/* the column it computes */
 	const char *what;			/* "up" or "down", for messages */
 } SyncExpr;
@@ -62,7 +63,8 @@ typedef struct SyncRelation
 	SyncPair   *pairs;
 	ExprContext *econtext;
 	TupleTableSlot *slot;		/* virtual: the row an expression sees */
-	bool		runs_sql;		/* some expression may run SQL, so may re-enter */
+	bool		runs_sql;		/* some expression may run SQL, so may
+								 * re-enter */
 	int			depth;			/* trigger calls that use it right now */
 	bool		orphan;			/* no longer in the cache: last user frees it */
 } SyncRelation;

@@ -619,7 +619,7 @@ migspec_sync(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	SyncRow		row = {0};
-	HeapTuple	volatile result = NULL;
+	HeapTuple volatile result = NULL;
 
 	check_call(fcinfo);
 	row.trigdata = trigdata;

@@ -22,7 +22,7 @@ typedef struct MigspecPair
 	AttrNumber	marker_attno;	/* 0 if none */
 	MigspecExpr up;
 	MigspecExpr down;
-	bool		old_is_primary;	/* decides when nothing else does */
+	bool		old_is_primary; /* decides when nothing else does */
 	bool		is_volatile;	/* up or down cannot be compared */
 } MigspecPair;
 

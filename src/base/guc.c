@@ -17,7 +17,7 @@
 #include "base/guc.h"
 #include "migspec.h"
 
-int			migspec_batch_rows = 2000;
+int			migspec_batch_rows = 1000;
 char	   *migspec_debug_point_setting = NULL;
 int			migspec_failed_rows_limit = 100;
 bool		migspec_fire_user_triggers = false;
@@ -44,8 +44,8 @@ static const IntSetting int_settings[] = {
 	{
 		"migspec.batch_rows",
 		"Number of rows that the backfill changes in one transaction, about.",
-		"A batch ends at a page, so it can be a little larger.",
-		&migspec_batch_rows, 2000, 1, 1000000, PGC_USERSET, 0
+		"Its rows stay locked until it commits.  A batch ends at a page, so it can be a little larger.",
+		&migspec_batch_rows, 1000, 1, 1000000, PGC_USERSET, 0
 	},
 	{
 		"migspec.failed_rows_limit",

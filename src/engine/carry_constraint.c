@@ -456,9 +456,24 @@ migspec_carry_foreign_key_finish(MigspecCarry *carry, MigspecCarryItem *item)
 	HeapTuple	tuple = constraint_tuple(item->object.objectId);
 	Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
 
-	carry_rename(carry, item, con->conrelid,
-				 migspec_carry_hidden(carry, 'f', con->oid),
-				 NameStr(con->conname));
+	char	   *hidden = migspec_carry_hidden(carry, 'f', con->oid);
+	MigspecStep *step;
+
+	if (get_rel_relkind(con->confrelid) != RELKIND_PARTITIONED_TABLE)
+		carry_rename(carry, item, con->conrelid, hidden,
+					 NameStr(con->conname));
+	else
+	{
+		step = migspec_carry_step(carry, item, MIGSPEC_FINISHED,
+								  AccessExclusiveLock,
+								  psprintf("SELECT migspec.rename_foreign_key(%s::regclass, %s, %s)",
+										   migspec_literal(migspec_relation_name(con->conrelid)),
+										   migspec_literal(hidden),
+										   migspec_literal(NameStr(con->conname))),
+								  NULL);
+		set_tables(step, list_make1_oid(con->conrelid));
+		step->as_extension = true;
+	}
 	ReleaseSysCache(tuple);
 }
 

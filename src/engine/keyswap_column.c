@@ -2,13 +2,13 @@
  *
  * keyswap_column.c
  *		Changes to the catalogs that have no SQL command: identity and grants
- *		of a column pass to another one.
+ *		of a column pass to another one, and so does the name of a foreign key.
  *
  * The functions are for steps of a migration only: nobody but the
  * extension's owner may call them.
  *
  * Process: any backend; all in the caller's transaction.  Locks: ACCESS
- * EXCLUSIVE on the table for its identity, SHARE UPDATE EXCLUSIVE for grants.
+ * EXCLUSIVE on the table, but for grants SHARE UPDATE EXCLUSIVE.
  * Crash: the transaction never was.
  *
  * Interleavings:
@@ -29,11 +29,13 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "fmgr.h"
+#include "parser/scansup.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -44,6 +46,7 @@
 
 PG_FUNCTION_INFO_V1(migspec_move_identity);
 PG_FUNCTION_INFO_V1(migspec_copy_column_grants);
+PG_FUNCTION_INFO_V1(migspec_rename_foreign_key);
 
 /* A copy of the column's row of pg_attribute; error if there is none */
 static HeapTuple
@@ -210,6 +213,74 @@ migspec_copy_column_grants(PG_FUNCTION_ARGS)
 							  members);
 	}
 	table_close(catalog, RowExclusiveLock);
+	table_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+/* The constraints that the server has made for the parts of this one */
+static List *
+child_constraints(Oid constraint)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *children = NIL;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conparentid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(constraint));
+	scan = systable_beginscan(catalog, ConstraintParentIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		children = lappend_oid(children,
+							   ((Form_pg_constraint) GETSTRUCT(tuple))->oid);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return children;
+}
+
+/*
+ * Since version 18, the constraints for the partitions of a table that is
+ * referred to are called after the foreign key they are part of.
+ */
+static void
+rename_parts(Oid relid, Oid constraint, const char *from, const char *to)
+{
+	ListCell   *lc;
+
+	foreach(lc, child_constraints(constraint))
+	{
+		Oid			child = lfirst_oid(lc);
+		char	   *name = get_constraint_name(child);
+
+		if (strncmp(name, from, strlen(from)) == 0)
+		{
+			char	   *new_name = psprintf("%s%s", to, name + strlen(from));
+
+			truncate_identifier(new_name, strlen(new_name), false);
+			if (!ConstraintNameIsUsed(CONSTRAINT_RELATION, relid, new_name))
+				RenameConstraintById(child, new_name);
+		}
+		rename_parts(relid, child, from, to);
+	}
+}
+
+/*
+ * migspec.rename_foreign_key(tab, from_name, to_name): ALTER TABLE ... RENAME
+ * CONSTRAINT that takes the parts along.
+ */
+Datum
+migspec_rename_foreign_key(PG_FUNCTION_ARGS)
+{
+	Relation	rel = table_open(PG_GETARG_OID(0), AccessExclusiveLock);
+	char	   *from = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *to = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	Oid			constraint = get_relation_constraint_oid(RelationGetRelid(rel),
+														 from, false);
+
+	RenameConstraintById(constraint, to);
+	rename_parts(RelationGetRelid(rel), constraint, from, to);
+	CacheInvalidateRelcache(rel);
 	table_close(rel, NoLock);
 	PG_RETURN_VOID();
 }

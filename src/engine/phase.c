@@ -194,6 +194,47 @@ rename_operations(MigspecMigration *migration, MigspecPhase phase)
 }
 
 /*
+ * Refuse to go on if something has come to hang on an old column that the
+ * plan does not carry.
+ */
+static void
+check_drift(const MigspecMigration *migration)
+{
+	List	   *steps = migspec_step_load(migration->id);
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+
+	foreach(lc, migration->operations)
+	{
+		MigspecOperation *op = lfirst(lc);
+
+		if (op->old_name == NULL)
+			continue;
+		foreach(lc2, migspec_carry_identities(op))
+		{
+			bool		planned = false;
+
+			foreach(lc3, steps)
+			{
+				MigspecStep *step = lfirst(lc3);
+
+				planned = planned || (step->carries && strcmp(step->carries, lfirst(lc2)) == 0);
+			}
+			if (!planned)
+				ereport(ERROR,
+						(errcode(ERRCODE_MIGSPEC_CHANGED_SINCE_PLAN),
+						 errmsg("%s of column \"%s\" has come or changed since migration \"%s\" was planned",
+								(char *) lfirst(lc2), op->old_name, migration->name),
+						 errdetail("The plan does not carry it to the new column, so it would be lost."),
+						 migration->phase == MIGSPEC_PLANNED ?
+						 errhint("Call migspec_plan again.") :
+						 errhint("Drop it and create it again after finish, or roll back and plan again.")));
+		}
+	}
+}
+
+/*
  * One attempt of a move; the locks are held.
  */
 static void
@@ -203,6 +244,9 @@ make_move(void *arg)
 	MigspecMigration migration = *move->migration;
 	ListCell   *lc;
 
+	/* under the lock, so that nothing can come in between */
+	if (move->to == MIGSPEC_EXPANDED || move->to == MIGSPEC_SWITCHED)
+		check_drift(&migration);
 	if (move->to == MIGSPEC_EXPANDED)
 		migspec_target_claim(&migration);
 	foreach(lc, move->steps)
@@ -256,47 +300,6 @@ run_move(MigspecMigration *migration, MigspecPhase to, bool undo, const char *wh
 }
 
 /*
- * Refuse to go on if something has come to hang on an old column that the
- * plan does not carry.
- */
-static void
-check_drift(const MigspecMigration *migration)
-{
-	List	   *steps = migspec_step_load(migration->id);
-	ListCell   *lc;
-	ListCell   *lc2;
-	ListCell   *lc3;
-
-	foreach(lc, migration->operations)
-	{
-		MigspecOperation *op = lfirst(lc);
-
-		if (op->old_name == NULL)
-			continue;
-		foreach(lc2, migspec_carry_identities(op))
-		{
-			bool		planned = false;
-
-			foreach(lc3, steps)
-			{
-				MigspecStep *step = lfirst(lc3);
-
-				planned = planned || (step->carries && strcmp(step->carries, lfirst(lc2)) == 0);
-			}
-			if (!planned)
-				ereport(ERROR,
-						(errcode(ERRCODE_MIGSPEC_CHANGED_SINCE_PLAN),
-						 errmsg("%s of column \"%s\" has come or changed since migration \"%s\" was planned",
-								(char *) lfirst(lc2), op->old_name, migration->name),
-						 errdetail("The plan does not carry it to the new column, so it would be lost."),
-						 migration->phase == MIGSPEC_PLANNED ?
-						 errhint("Call migspec_plan again.") :
-						 errhint("Drop it and create it again after finish, or roll back and plan again.")));
-		}
-	}
-}
-
-/*
  * The last comparison must have found every row equal; it may have been
  * repeated since the phase was reached.
  */
@@ -321,7 +324,6 @@ migspec_phase_expand(const char *name)
 	MigspecMigration *migration = load_in_phase(name, MIGSPEC_PLANNED, "migspec_expand");
 
 	check_owner(migration);
-	check_drift(migration);
 	run_move(migration, MIGSPEC_EXPANDED, false, "expand");
 }
 
@@ -382,7 +384,6 @@ migspec_phase_switch(const char *name)
 	MigspecMigration *migration = load_in_phase(name, MIGSPEC_VERIFIED, "migspec_switch");
 
 	check_owner(migration);
-	check_drift(migration);
 	check_no_difference(migration);
 	run_move(migration, MIGSPEC_SWITCHED, false, "switch");
 }

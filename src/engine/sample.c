@@ -326,13 +326,26 @@ migspec_sample_check(MigspecPlan *plan)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile edata = NULL;
 	ListCell   *lc;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	foreach(lc, plan->migration->relids)
-		check_table(plan, lfirst_oid(lc));
+	PG_TRY();
+	{
+		foreach(lc, plan->migration->relids)
+			check_table(plan, lfirst_oid(lc));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (edata)
+		ReThrowError(edata);
 }

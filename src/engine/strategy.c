@@ -32,9 +32,6 @@
 #define MIN_PASSES		4
 #define MAX_PASSES		64
 
-/* so many rows may be locked at a time */
-#define MAX_BATCH_ROWS	5000
-
 /* The batch of "pages" pages at the cursor */
 static bool
 batch_of_pages(const MigspecCursor *cursor, double pages, MigspecBatch *batch)
@@ -88,7 +85,7 @@ static bool
 window_batch(const MigspecCursor *cursor, double rows_per_page,
 			 MigspecBatch *batch)
 {
-	double		most = (double) MAX_BATCH_ROWS * cursor->passes / rows_per_page;
+	double		most = (double) migspec_batch_rows * cursor->passes / rows_per_page;
 
 	return batch_of_pages(cursor, Min(most, migspec_window_pages), batch);
 }

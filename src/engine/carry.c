@@ -73,6 +73,18 @@ migspec_carry_step(MigspecCarry *carry, const MigspecCarryItem *item,
 }
 
 /*
+ * The step looks at all rows of the table.
+ */
+void
+migspec_carry_estimate(MigspecStep *step, Oid relid, double rows_per_second)
+{
+	double		rows = migspec_table_rows(relid);
+
+	step->est_rows = (int64) rows;
+	step->est_seconds = Max(rows / rows_per_second, step->est_seconds);
+}
+
+/*
  * The hidden name of what stands for an object of kind "what": within a
  * table's schema, nothing else has it.
  */

@@ -28,6 +28,7 @@
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_coerce.h"
@@ -75,7 +76,7 @@ carry_validate(MigspecCarry *carry, const MigspecCarryItem *item,
 									   quote_identifier(name)),
 							  NULL);
 	set_tables(step, list_make1_oid(relid));
-	step->est_rows = (int64) migspec_table_rows(relid);
+	migspec_carry_estimate(step, relid, MIGSPEC_CARRY_SCAN_RATE);
 }
 
 /*
@@ -95,7 +96,7 @@ carry_precheck(MigspecCarry *carry, const MigspecCarryItem *item,
 									   migspec_literal(condition)),
 							  NULL);
 	step->as_extension = true;
-	step->est_rows = (int64) migspec_table_rows(carry->relid);
+	migspec_carry_estimate(step, carry->relid, MIGSPEC_CARRY_SCAN_RATE);
 }
 
 /*
@@ -126,6 +127,27 @@ carry_rename(MigspecCarry *carry, const MigspecCarryItem *item, Oid relid,
 									   quote_identifier(to)),
 							  NULL);
 	set_tables(step, list_make1_oid(relid));
+}
+
+/*
+ * Where the server's command would not do: parts of a foreign key keep their
+ * names, and what is inherited cannot be renamed.
+ */
+static void
+carry_rename_internally(MigspecCarry *carry, const MigspecCarryItem *item,
+						Oid relid, const char *from, const char *to)
+{
+	MigspecStep *step;
+
+	step = migspec_carry_step(carry, item, MIGSPEC_FINISHED,
+							  AccessExclusiveLock,
+							  psprintf("SELECT migspec.rename_constraint(%s::regclass, %s, %s)",
+									   migspec_literal(migspec_relation_name(relid)),
+									   migspec_literal(from),
+									   migspec_literal(to)),
+							  NULL);
+	set_tables(step, list_make1_oid(relid));
+	step->as_extension = true;
 }
 
 static void
@@ -203,14 +225,49 @@ migspec_carry_not_null_item(MigspecCarry *carry, MigspecCarryItem *item)
 	ReleaseSysCache(tuple);
 }
 
+/*
+ * The name of the column's NOT NULL constraint in one of the partitions.
+ */
+static char *
+not_null_name(Oid relid, AttrNumber attno)
+{
+	MigspecParam params[] = {MIGSPEC_REGCLASS(relid), MIGSPEC_INT4(attno)};
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *name = NULL;
+
+	SPI_connect();
+	if (migspec_sql("SELECT conname::text AS name FROM pg_catalog.pg_constraint"
+					" WHERE conrelid = $1 AND contype = 'n'"
+					" AND conkey[1] = $2", lengthof(params), params) > 0)
+		name = MemoryContextStrdup(caller, migspec_spi_text(0, "name"));
+	SPI_finish();
+	return name;
+}
+
+/*
+ * All partitions have got the constraint from this table, with its name.  They
+ * may have called theirs otherwise.
+ */
 void
 migspec_carry_not_null_finish(MigspecCarry *carry, MigspecCarryItem *item)
 {
+	char	   *name;
+	ListCell   *lc;
+
 	if (item->object.classId != ConstraintRelationId)
 		return;
+	name = get_constraint_name(item->object.objectId);
 	carry_rename(carry, item, carry->relid,
-				 migspec_carry_hidden(carry, 'c', item->object.objectId),
-				 get_constraint_name(item->object.objectId));
+				 migspec_carry_hidden(carry, 'c', item->object.objectId), name);
+	foreach(lc, find_all_inheritors(carry->relid, AccessShareLock, NULL))
+	{
+		Oid			child = lfirst_oid(lc);
+		char	   *own;
+
+		own = not_null_name(child, get_attnum(child, carry->op->old_column));
+		if (own != NULL && strcmp(own, name) != 0)
+			carry_rename_internally(carry, item, child, name, own);
+	}
 }
 
 /*
@@ -399,7 +456,7 @@ foreign_key_tables(const ForeignKey *fk)
 static char *
 drop_constraint_text(Oid relid, const char *name)
 {
-	return psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+	return psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s",
 					migspec_relation_name(relid), quote_identifier(name));
 }
 
@@ -457,23 +514,13 @@ migspec_carry_foreign_key_finish(MigspecCarry *carry, MigspecCarryItem *item)
 	Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
 
 	char	   *hidden = migspec_carry_hidden(carry, 'f', con->oid);
-	MigspecStep *step;
 
-	if (get_rel_relkind(con->confrelid) != RELKIND_PARTITIONED_TABLE)
+	if (get_rel_relkind(con->confrelid) == RELKIND_PARTITIONED_TABLE)
+		carry_rename_internally(carry, item, con->conrelid, hidden,
+								NameStr(con->conname));
+	else
 		carry_rename(carry, item, con->conrelid, hidden,
 					 NameStr(con->conname));
-	else
-	{
-		step = migspec_carry_step(carry, item, MIGSPEC_FINISHED,
-								  AccessExclusiveLock,
-								  psprintf("SELECT migspec.rename_foreign_key(%s::regclass, %s, %s)",
-										   migspec_literal(migspec_relation_name(con->conrelid)),
-										   migspec_literal(hidden),
-										   migspec_literal(NameStr(con->conname))),
-								  NULL);
-		set_tables(step, list_make1_oid(con->conrelid));
-		step->as_extension = true;
-	}
 	ReleaseSysCache(tuple);
 }
 

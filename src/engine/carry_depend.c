@@ -217,8 +217,8 @@ classify_rule(MigspecCarryItem *item)
 }
 
 /*
- * A trigger with a column list or condition on the column.  Our own and those
- * that partitions have from their parent are no obstacle.
+ * A trigger with a column list or condition on the column; those that
+ * partitions have from their parent go with it.
  */
 static Verdict
 classify_trigger(MigspecCarryItem *item)

@@ -405,7 +405,7 @@ build_index(MigspecCarry *carry, void *arg)
 												   task->unique, true),
 								  NULL);
 		step->kind = MIGSPEC_STEP_CONCURRENTLY;
-		step->est_rows = (int64) migspec_table_rows(carry->relid);
+		migspec_carry_estimate(step, carry->relid, MIGSPEC_CARRY_BUILD_RATE);
 	}
 	carry_targets(carry, task->item, &parts);
 	close_index(&parts);
@@ -437,7 +437,7 @@ make_deferrable(MigspecCarry *carry, const MigspecCarryItem *item, Oid index)
 									   table, hidden),
 							  NULL);
 	step->as_extension = true;
-	step->est_rows = (int64) migspec_table_rows(carry->relid);
+	migspec_carry_estimate(step, carry->relid, MIGSPEC_CARRY_SCAN_RATE);
 }
 
 static void

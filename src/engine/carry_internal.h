@@ -58,6 +58,10 @@ typedef struct MigspecCarry
 	Oid			new_type;
 } MigspecCarry;
 
+/* rough figures for the estimates, rows per second */
+#define MIGSPEC_CARRY_BUILD_RATE	500000.0
+#define MIGSPEC_CARRY_SCAN_RATE		2000000.0
+
 /* what is done for a table */
 typedef void (*MigspecCarryVisit) (MigspecCarry *carry, void *arg);
 
@@ -69,6 +73,8 @@ extern MigspecStep *migspec_carry_step(MigspecCarry *carry,
 									   const MigspecCarryItem *item,
 									   MigspecPhase phase, LOCKMODE lockmode,
 									   char *statement, char *undo);
+extern void migspec_carry_estimate(MigspecStep *step, Oid relid,
+								   double rows_per_second);
 extern char *migspec_carry_hidden(const MigspecCarry *carry, char what,
 								  Oid object);
 extern void migspec_carry_comment(MigspecCarry *carry,

@@ -524,10 +524,10 @@ migspec_swap_index(PG_FUNCTION_ARGS)
 	SwapSide	a = {0};
 	SwapSide	b = {0};
 
+	check_indexes(rel, index, other);
 	CheckTableNotInUse(rel, "swap_index");
 	CheckTableNotInUse(index, "swap_index");
 	CheckTableNotInUse(other, "swap_index");
-	check_indexes(rel, index, other);
 	check_not_null(rel, index, other);
 	check_not_null(rel, other, index);
 	note_side(index, &a);

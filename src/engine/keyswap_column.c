@@ -2,7 +2,7 @@
  *
  * keyswap_column.c
  *		Changes to the catalogs that have no SQL command: identity and grants
- *		of a column pass to another one, and so does the name of a foreign key.
+ *		of a column pass to another one, and so do names of constraints.
  *
  * The functions are for steps of a migration only: nobody but the
  * extension's owner may call them.
@@ -46,7 +46,7 @@
 
 PG_FUNCTION_INFO_V1(migspec_move_identity);
 PG_FUNCTION_INFO_V1(migspec_copy_column_grants);
-PG_FUNCTION_INFO_V1(migspec_rename_foreign_key);
+PG_FUNCTION_INFO_V1(migspec_rename_constraint);
 
 /* A copy of the column's row of pg_attribute; error if there is none */
 static HeapTuple
@@ -266,11 +266,12 @@ rename_parts(Oid relid, Oid constraint, const char *from, const char *to)
 }
 
 /*
- * migspec.rename_foreign_key(tab, from_name, to_name): ALTER TABLE ... RENAME
- * CONSTRAINT that takes the parts along.
+ * migspec.rename_constraint(tab, from_name, to_name): what ALTER TABLE ...
+ * RENAME CONSTRAINT does, but a foreign key takes its parts along, and a
+ * constraint that is inherited may have a name of its own.
  */
 Datum
-migspec_rename_foreign_key(PG_FUNCTION_ARGS)
+migspec_rename_constraint(PG_FUNCTION_ARGS)
 {
 	Relation	rel = table_open(PG_GETARG_OID(0), AccessExclusiveLock);
 	char	   *from = text_to_cstring(PG_GETARG_TEXT_PP(1));

@@ -36,10 +36,10 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -138,17 +138,22 @@ check_triggers(Relation rel)
 static void
 resolve_table(MigspecChange *change)
 {
+	List	   *parts = NIL;
+	List	   *names = NIL;
+	ListCell   *lc;
 	Relation	rel;
 
 	/* as it stands, like a column's name; else as SQL would read it */
 	change->op->relid = RangeVarGetRelid(makeRangeVar(NULL, change->table, -1),
 										 AccessShareLock, true);
-	if (!OidIsValid(change->op->relid))
+	if (!OidIsValid(change->op->relid) &&
+		SplitIdentifierString(pstrdup(change->table), '.', &parts))
 	{
-		List	   *names = migspec_stringToQualifiedNameList(change->table);
-
-		change->op->relid = RangeVarGetRelid(makeRangeVarFromNameList(names),
-											 AccessShareLock, true);
+		foreach(lc, parts)
+			names = lappend(names, makeString(lfirst(lc)));
+		if (names != NIL && list_length(names) <= 3)
+			change->op->relid = RangeVarGetRelid(makeRangeVarFromNameList(names),
+												 AccessShareLock, true);
 	}
 	if (!OidIsValid(change->op->relid))
 		ereport(ERROR,
@@ -161,6 +166,52 @@ resolve_table(MigspecChange *change)
 	check_table(rel, change);
 	check_triggers(rel);
 	relation_close(rel, NoLock);
+}
+
+/*
+ * The type that the document names, as a type name of the parser.
+ */
+static TypeName *
+parse_type_name(const MigspecChange *change)
+{
+	TypeName   *volatile name = NULL;
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		name = migspec_typeStringToTypeName(change->type_name);
+	}
+	PG_CATCH();
+	{
+		/* a syntax error, which needs no cleaning up */
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return name != NULL && !name->setof ? name : NULL;
+}
+
+/*
+ * Find the type of the new column.
+ */
+static void
+resolve_type(MigspecChange *change)
+{
+	TypeName   *name = parse_type_name(change);
+	Type		type = name ? LookupTypeName(NULL, name, &change->typmod, true) : NULL;
+
+	if (type == NULL || !((Form_pg_type) GETSTRUCT(type))->typisdefined ||
+		((Form_pg_type) GETSTRUCT(type))->typtype == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_UNDEFINED_TYPE),
+				 errmsg("type \"%s\" does not exist, or no column can have it",
+						change->type_name),
+				 errdetail("At %s.type.", change->json->path)));
+	if (change->type != typeTypeId(type))
+		change->collation = typeTypeCollation(type);
+	change->type = typeTypeId(type);
+	ReleaseSysCache(type);
+	CheckAttributeType(change->op->new_name, change->type, change->collation, NIL, 0);
 }
 
 /*
@@ -232,22 +283,7 @@ resolve_columns(MigspecChange *change)
 				(errcode(ERRCODE_NAME_TOO_LONG),
 				 errmsg("column name \"%s\" is too long", op->new_name)));
 	if (change->type_name)
-	{
-		Type		type = LookupTypeName(NULL,
-										  migspec_typeStringToTypeName(change->type_name),
-										  &change->typmod, true);
-
-		if (type == NULL || !((Form_pg_type) GETSTRUCT(type))->typisdefined)
-			ereport(ERROR,
-					(errcode(ERRCODE_MIGSPEC_UNDEFINED_TYPE),
-					 errmsg("type \"%s\" does not exist", change->type_name),
-					 errdetail("At %s.type.", change->json->path)));
-		if (change->type != typeTypeId(type))
-			change->collation = typeTypeCollation(type);
-		change->type = typeTypeId(type);
-		ReleaseSysCache(type);
-		CheckAttributeType(op->new_name, change->type, change->collation, NIL, 0);
-	}
+		resolve_type(change);
 	op->new_type = migspec_type_name(change->type, change->typmod);
 }
 
@@ -295,6 +331,12 @@ resolve_default(MigspecChange *change, const MigspecShape *shape)
 		return;
 	resolved = migspec_resolve(change->default_text, "default", change->op->new_name,
 							   &empty, change->type, change->typmod);
+	if (checkExprHasSubLink(resolved->tree))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_EXPRESSION_UNSUPPORTED),
+				 errmsg("the default of column \"%s\" has a sub-query",
+						change->op->new_name),
+				 errdetail("At %s.column.default.", change->json->path)));
 	change->default_sql = resolved->sql;
 	if (change->op->up == NULL && resolved->is_volatile)
 		change->op->up = change->default_text;

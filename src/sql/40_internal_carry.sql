@@ -51,10 +51,10 @@ REVOKE ALL ON FUNCTION migspec.copy_column_grants(regclass, text, text) FROM PUB
 COMMENT ON FUNCTION migspec.copy_column_grants(regclass, text, text) IS
 	'internal: give a column the grants that another one has';
 
-CREATE FUNCTION migspec.rename_foreign_key(tab regclass, from_name text, to_name text)
+CREATE FUNCTION migspec.rename_constraint(tab regclass, from_name text, to_name text)
 RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'migspec_rename_foreign_key';
-REVOKE ALL ON FUNCTION migspec.rename_foreign_key(regclass, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION migspec.rename_foreign_key(regclass, text, text) IS
-	'internal: rename a foreign key along with its parts, which refer to partitions';
+AS 'MODULE_PATHNAME', 'migspec_rename_constraint';
+REVOKE ALL ON FUNCTION migspec.rename_constraint(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.rename_constraint(regclass, text, text) IS
+	'internal: rename a constraint, be it inherited or a foreign key with parts';

@@ -29,6 +29,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
@@ -88,6 +89,10 @@ are_twins(Relation a, Relation b, List *pairs)
 
 	if (!y->indisunique || !y->indimmediate || y->indisexclusion ||
 		x->indnkeyatts != y->indnkeyatts)
+		return false;
+
+	/* the executor wants to find an arbiter in every partition */
+	if (b->rd_rel->relkind == RELKIND_PARTITIONED_INDEX && !y->indisvalid)
 		return false;
 	for (int i = 0; i < x->indnkeyatts; i++)
 	{

@@ -19,6 +19,10 @@ environment=(
 	env -i "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	HOME=/nonexistent LANG=C.UTF-8 TZ=UTC "MIGSPEC_DIR=$inside"
 )
+# Sizes and seeds of tests, which a person may set.
+while IFS= read -r setting; do
+	environment+=("$setting")
+done < <(env | grep -E '^MIGSPEC_(ROWS|ORACLE_[A-Z]+)=' || true)
 
 if ! unshare --mount --pid --fork mount -t tmpfs none /mnt 2>/dev/null; then
 	exec chroot "$root" "${environment[@]}" "$@"

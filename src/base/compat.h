@@ -140,6 +140,11 @@ migspec_wait_event(uint32 *cache, const char *name)
 	return *cache;
 }
 
+/* new name since 16 */
+#if PG_VERSION_NUM < 160000
+#define rd_firstRelfilelocatorSubid rd_firstRelfilenodeSubid
+#endif
+
 /* noreturn goes in front of a declaration since 18, and only there */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))

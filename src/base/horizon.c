@@ -9,7 +9,7 @@
  * CREATE INDEX CONCURRENTLY waits for all older snapshots, so the worker
  * would wait for the session that waits for the worker.
  *
- * A statement that reads no table does not need its snapshot.  In that case,
+ * A statement that is nothing but the call does not need its snapshot.  Then
  * the advertised xmin is cleared, as the end of the last snapshot does it;
  * each look at the catalog takes a new snapshot, which advertises anew.
  *
@@ -30,21 +30,50 @@
 #include "base/horizon.h"
 
 /*
- * Does the client's statement read nothing but results of functions?
+ * Is this a call of one function with constants or parameters?  It is ours
+ * then, since we are running it.
  */
 static bool
-reads_no_table(const PlannedStmt *stmt)
+is_plain_call(Node *node)
 {
 	ListCell   *lc;
 
-	foreach(lc, stmt->rtable)
+	if (node == NULL || !IsA(node, FuncExpr))
+		return false;
+	foreach(lc, ((FuncExpr *) node)->args)
 	{
-		RangeTblEntry *rte = lfirst(lc);
-
-		if (rte->rtekind != RTE_RESULT && rte->rtekind != RTE_FUNCTION)
+		if (!IsA(lfirst(lc), Const) && !IsA(lfirst(lc), Param))
 			return false;
 	}
-	return stmt->commandType == CMD_SELECT && stmt->subplans == NIL;
+	return true;
+}
+
+/*
+ * Is the client's statement nothing but that call, in its select list or in
+ * its FROM clause?  Any other function would see the same snapshot.
+ */
+static bool
+is_only_a_call(const PlannedStmt *stmt)
+{
+	Plan	   *plan = stmt->planTree;
+	FunctionScan *scan = (FunctionScan *) plan;
+	ListCell   *lc;
+
+	if (stmt->commandType != CMD_SELECT || stmt->subplans != NIL ||
+		plan->qual != NIL || plan->lefttree != NULL || plan->righttree != NULL)
+		return false;
+	if (IsA(plan, Result))
+		return ((Result *) plan)->resconstantqual == NULL &&
+			list_length(plan->targetlist) == 1 &&
+			is_plain_call((Node *) linitial_node(TargetEntry, plan->targetlist)->expr);
+	if (!IsA(plan, FunctionScan) || list_length(scan->functions) != 1)
+		return false;
+	foreach(lc, plan->targetlist)
+	{
+		if (!IsA(lfirst_node(TargetEntry, lc)->expr, Var))
+			return false;
+	}
+	return is_plain_call(linitial_node(RangeTblFunction, scan->functions)->funcexpr);
 }
 
 /*
@@ -53,7 +82,7 @@ reads_no_table(const PlannedStmt *stmt)
  * Safe if there is no snapshot but that of the client's own statement: a
  * single statement (no transaction block, so no cursors), which calls us
  * directly (the active snapshot is the statement's, not one of a function in
- * between), and reads no table.
+ * between), and does nothing else.
  */
 void
 migspec_horizon_release(void)
@@ -63,7 +92,7 @@ migspec_horizon_release(void)
 	if (query == NULL || IsTransactionBlock() || IsSubTransaction() ||
 		XactIsoLevel != XACT_READ_COMMITTED ||
 		!ActiveSnapshotSet() || GetActiveSnapshot() != query->snapshot ||
-		!reads_no_table(query->plannedstmt))
+		!is_only_a_call(query->plannedstmt))
 		return;
 	InvalidateCatalogSnapshot();
 	MyProc->xmin = InvalidTransactionId;

@@ -16,7 +16,8 @@
  * The server never changes the columns of an index, and a relcache entry of
  * an index that is in use would not notice.  Nobody can be using one while we
  * hold ACCESS EXCLUSIVE on the table, and entries not in use are thrown away
- * when they are invalidated.
+ * when they are invalidated; unless the index was created or got a new file in
+ * this transaction, which is refused.
  *
  * The functions are for steps of a migration only: nobody but the
  * extension's owner may call them.  They check what would leave the catalogs
@@ -69,6 +70,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+
+#include "base/compat.h"
 
 PG_FUNCTION_INFO_V1(migspec_swap_index);
 PG_FUNCTION_INFO_V1(migspec_make_deferrable_key);
@@ -141,8 +144,10 @@ check_indexes(Relation rel, Relation a, Relation b)
 			 x->indnullsnotdistinct != y->indnullsnotdistinct)
 		problem = "They are not of the same form.";
 	else if (a->rd_createSubid != InvalidSubTransactionId ||
-			 b->rd_createSubid != InvalidSubTransactionId)
-		problem = "One of them was created in this transaction.";
+			 b->rd_createSubid != InvalidSubTransactionId ||
+			 a->rd_firstRelfilelocatorSubid != InvalidSubTransactionId ||
+			 b->rd_firstRelfilelocatorSubid != InvalidSubTransactionId)
+		problem = "One of them was created or rewritten in this transaction.";
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

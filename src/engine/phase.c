@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "engine/carry.h"
 #include "engine/ddl.h"
@@ -40,6 +41,7 @@
 #include "base/sqlutil.h"
 #include "catalog/event.h"
 #include "catalog/step.h"
+#include "migspec.h"
 
 /* what one attempt of a move has to do */
 typedef struct Move
@@ -235,6 +237,33 @@ check_drift(const MigspecMigration *migration)
 }
 
 /*
+ * Refuse to go on if a table is not kept in sync any more.
+ */
+static void
+check_sync_triggers(const MigspecMigration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, migration->operations)
+	{
+		MigspecOperation *op = lfirst(lc);
+		Relation	rel;
+
+		if (op->up == NULL)
+			continue;
+		rel = relation_open(op->relid, AccessShareLock);
+		if (migspec_sync_pairs(rel) == NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIGSPEC_SYNC_TRIGGER_MISSING),
+					 errmsg("the sync trigger of table \"%s\" is missing, disabled, or does not fire last",
+							RelationGetRelationName(rel)),
+					 errhint("Roll the migration back, or mend the trigger \"%s\" (or rename the one that sorts after it) and verify again.",
+							 MIGSPEC_SYNC_TRIGGER)));
+		relation_close(rel, NoLock);
+	}
+}
+
+/*
  * One attempt of a move; the locks are held.
  */
 static void
@@ -247,6 +276,8 @@ make_move(void *arg)
 	/* under the lock, so that nothing can come in between */
 	if (move->to == MIGSPEC_EXPANDED || move->to == MIGSPEC_SWITCHED)
 		check_drift(&migration);
+	if (move->to == MIGSPEC_SWITCHED)
+		check_sync_triggers(&migration);
 	if (move->to == MIGSPEC_EXPANDED)
 		migspec_target_claim(&migration);
 	foreach(lc, move->steps)

@@ -115,8 +115,9 @@ not_trusted(Node *node, void *context)
 }
 
 /*
- * Compile one expression of a pair, as the owner of the table: initialising
- * a function call checks the right to execute it.
+ * Compile one expression of a pair, as the owner of the table and under the
+ * pinned search path: planning inlines SQL functions and evaluates immutable
+ * ones, and initialising a call checks the right to execute it.
  */
 static void
 compile(SyncRelation *relation, Relation rel, const MigspecExpr *source,
@@ -137,16 +138,13 @@ compile(SyncRelation *relation, Relation rel, const MigspecExpr *source,
 		return;
 	}
 
+	migspec_become_owner(relation->owner, &identity);
 	expr->tree = (Node *) expression_planner((Expr *) tree);
+	expr->state = ExecInitExpr((Expr *) expr->tree, NULL);
+	migspec_restore_identity(&identity);
 	expr->trusted = !not_trusted(expr->tree, NULL);
 	if (!expr->trusted)
-	{
 		relation->runs_sql = true;
-		migspec_become_owner(relation->owner, &identity);
-	}
-	expr->state = ExecInitExpr((Expr *) expr->tree, NULL);
-	if (!expr->trusted)
-		migspec_restore_identity(&identity);
 }
 
 /*
@@ -233,7 +231,7 @@ parse_pairs(Relation rel, const Trigger *trigger)
 static SyncRelation *
 build(Relation rel, const Trigger *trigger)
 {
-	MemoryContext context = AllocSetContextCreate(CacheMemoryContext,
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "migspec sync trigger",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
@@ -261,6 +259,9 @@ build(Relation rel, const Trigger *trigger)
 	relation->slot = MakeSingleTupleTableSlot(relation->tupdesc, &TTSOpsVirtual);
 	relation->econtext->ecxt_scantuple = relation->slot;
 	MemoryContextSwitchTo(oldcontext);
+
+	/* from here on it stays; an error above has freed it */
+	MemoryContextSetParent(context, CacheMemoryContext);
 	return relation;
 }
 
@@ -301,8 +302,15 @@ sync_relation_lookup(Relation rel, const Trigger *trigger)
 	if (entry->relation == NULL)
 	{
 		/* set before building: an invalidation meanwhile clears it again */
+		SyncRelation *built;
+
 		entry->valid = true;
-		entry->relation = build(rel, trigger);
+		built = build(rel, trigger);
+
+		/* building may run functions that come here, too */
+		if (entry->relation)
+			destroy(entry->relation);
+		entry->relation = built;
 	}
 	return entry->relation;
 }
@@ -325,13 +333,13 @@ sync_relation_release(SyncRelation *relation)
 }
 
 static void
-forget(Oid relid, bool all)
+relcache_callback(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
 	SyncEntry  *entry;
 
 	sync_generation++;
-	if (!all)
+	if (OidIsValid(relid))
 	{
 		entry = hash_search(sync_cache, &relid, HASH_FIND, NULL);
 		if (entry)
@@ -343,17 +351,25 @@ forget(Oid relid, bool all)
 		entry->valid = false;
 }
 
+/*
+ * A function, a type or a constraint (of a domain) has changed: what was
+ * inlined or compiled from it is stale.  Built-in ones do not change.
+ */
 static void
-relcache_callback(Datum arg, Oid relid)
+object_callback(Datum arg, int cacheid, uint32 hashvalue)
 {
-	forget(relid, !OidIsValid(relid));
-}
+	HASH_SEQ_STATUS status;
+	SyncEntry  *entry;
 
-/* a function was replaced: what was inlined from it is stale */
-static void
-proc_callback(Datum arg, int cacheid, uint32 hashvalue)
-{
-	forget(InvalidOid, true);
+	hash_seq_init(&status, sync_cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->relation && entry->relation->runs_sql)
+		{
+			entry->valid = false;
+			sync_generation++;
+		}
+	}
 }
 
 /*
@@ -370,11 +386,14 @@ sync_pairs_init(void)
 	sync_cache = hash_create("migspec sync triggers", 16, &ctl,
 							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
-	CacheRegisterSyscacheCallback(PROCOID, proc_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, object_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, object_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, object_callback, (Datum) 0);
 }
 
 /*
- * The sync trigger of a relation, or NULL.
+ * The sync trigger of a relation, or NULL.  A copy: the relation cache throws
+ * its own away whenever it is told to, even under a lock.
  */
 static const Trigger *
 find_trigger(Relation rel)
@@ -384,21 +403,42 @@ find_trigger(Relation rel)
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 	{
 		if (strcmp(triggers->triggers[i].tgname, MIGSPEC_SYNC_TRIGGER) == 0)
-			return &triggers->triggers[i];
+			return &CopyTriggerDesc(triggers)->triggers[i];
 	}
 	return NULL;
 }
 
 /*
+ * Does another trigger change rows after the sync trigger?  They fire in the
+ * order of their names.
+ */
+static bool
+is_overruled(Relation rel)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_BEFORE(trigger->tgtype) && TRIGGER_FOR_ROW(trigger->tgtype) &&
+			strcmp(trigger->tgname, MIGSPEC_SYNC_TRIGGER) > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * migspec_sync_pairs -- the pairs of a relation, or NIL if its sync trigger
- * is missing or would not fire for every writer.
+ * is missing, would not fire for every writer, or would not fire last.
  */
 List *
 migspec_sync_pairs(Relation rel)
 {
 	const Trigger *trigger = find_trigger(rel);
 
-	if (trigger == NULL || trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+	if (trigger == NULL || trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
+		is_overruled(rel))
 		return NIL;
 	return parse_pairs(rel, trigger);
 }

@@ -431,6 +431,16 @@ updated(SyncRow *row, AttrNumber attno)
 }
 
 /*
+ * Is this the update of the backfill itself, and not of a trigger or function
+ * that it calls?
+ */
+static bool
+is_backfill(void)
+{
+	return migspec_in_backfill && migspec_writer_is_outermost();
+}
+
+/*
  * Which side does this UPDATE write?
  */
 static Side
@@ -441,7 +451,7 @@ decide_update(SyncRow *row, const SyncPair *pair)
 	bool		old_changes = column_changes(row, pair->pair.old_attno);
 	bool		new_changes = column_changes(row, pair->pair.new_attno);
 
-	if (migspec_in_backfill)
+	if (is_backfill())
 		return SIDE_NONE;
 
 	/*
@@ -491,11 +501,11 @@ settle(SyncRow *row, const SyncPair *pair)
 		assign(row, &pair->up);
 	else if (pair->pair.old_attno == 0)
 	{
-		if (!migspec_in_backfill && inputs_change(row, &pair->up))
+		if (!is_backfill() && inputs_change(row, &pair->up))
 			assign(row, &pair->up);
 	}
 	else if (!agree(row, pair))
-		assign(row, pair->pair.old_is_primary || migspec_in_backfill ?
+		assign(row, pair->pair.old_is_primary || is_backfill() ?
 			   &pair->up : &pair->down);
 }
 
@@ -626,10 +636,7 @@ migspec_sync(PG_FUNCTION_ARGS)
 	row.is_update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
 	row.statement = statement_state(fcinfo, trigdata);
 	row.relation = row.statement->relation;
-	if (!row.relation->runs_sql)
-		return PointerGetDatum(synchronise_row(&row));
-
-	/* an expression may bring us back here before it is done */
+	/* an expression or a default may bring us back here before it is done */
 	sync_relation_acquire(row.relation);
 	PG_TRY();
 	{

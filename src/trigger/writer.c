@@ -233,6 +233,16 @@ migspec_writer_inserted(TriggerData *trigdata, Bitmapset **attnos, bool *exact)
 }
 
 /*
+ * migspec_writer_is_outermost -- is no other statement waiting for the running
+ * one?
+ */
+bool
+migspec_writer_is_outermost(void)
+{
+	return innermost != NULL && innermost->outer == NULL;
+}
+
+/*
  * Install the hooks; from _PG_init.
  */
 void

@@ -24,6 +24,9 @@
 extern bool migspec_writer_inserted(TriggerData *trigdata, Bitmapset **attnos,
 									bool *exact);
 
+/* Is the running statement the outermost one of this backend? */
+extern bool migspec_writer_is_outermost(void);
+
 extern void migspec_writer_init(void);
 
 #endif							/* MIGSPEC_WRITER_H */

@@ -241,9 +241,15 @@ sweep_page(BackfillTx *tx)
 	BackfillRange range = backfill_pages(page, page + 1);
 	BlockNumber found;
 
-	(void) backfill_update(tx, &range, BACKFILL_NO_LIMIT, true);
+	/* one row at a time: who waits for a lock must not hold another one */
+	(void) backfill_update(tx, &range, 1, true);
 	if (backfill_look(tx, &range, &found, 1) > 0)
-		report_stuck(tx, page);
+	{
+		if (++tx->run->repeats > MaxHeapTuplesPerPage)
+			report_stuck(tx, page);
+		return;
+	}
+	tx->run->repeats = 0;
 	p->nskipped--;
 	memmove(p->skipped, p->skipped + 1, sizeof(BlockNumber) * p->nskipped);
 	tx->run->timeouts = 0;

@@ -311,11 +311,11 @@ inserted_columns(SyncRow *row)
 }
 
 /*
- * Could the value of this column be its default?  A volatile default could be
- * anything.
+ * Is the value of this column what its default gives?  A volatile default
+ * could be anything but NULL.
  */
 static bool
-may_be_default(SyncRow *row, AttrNumber attno)
+is_default(SyncRow *row, AttrNumber attno)
 {
 	Node	   *tree = build_column_default(row->trigdata->tg_relation, attno);
 	MigspecIdentity identity;
@@ -323,10 +323,8 @@ may_be_default(SyncRow *row, AttrNumber attno)
 	Datum		value;
 	bool		isnull;
 
-	if (tree == NULL)
-		return false;
-	if (contain_volatile_functions(tree))
-		return true;
+	if (tree == NULL || contain_volatile_functions(tree))
+		return row->nulls[attno - 1] == (tree == NULL);
 	migspec_become_owner(row->relation->owner, &identity);
 	state = ExecInitExpr(expression_planner((Expr *) tree), NULL);
 	value = ExecEvalExpr(state, row->relation->econtext, &isnull);
@@ -336,41 +334,28 @@ may_be_default(SyncRow *row, AttrNumber attno)
 }
 
 /*
- * An inserted row of which only the values are known.
- *
- * A value that could be a default says nothing: if only one of them could be,
- * the other one was given; if both could be, the primary side decides.
+ * An inserted row of which only the values are known: a side was given if its
+ * value is not the default.
  */
 static Side
 decide_by_value(SyncRow *row, const SyncPair *pair)
 {
 	const MigspecPair *p = &pair->pair;
-	bool		new_null = row->nulls[p->new_attno - 1];
-	bool		old_null;
-	bool		new_default;
-	bool		old_default;
+	bool		old_given;
+	bool		new_given;
 
 	/* a row that another partition's trigger has synchronised */
 	if (p->marker_attno != 0 && !marked(row, pair))
 		return SIDE_NONE;
 	if (p->old_attno == 0)
-		return new_null ? SIDE_OLD : SIDE_NEW;
-	old_null = row->nulls[p->old_attno - 1];
-	if (old_null && new_null)
-		return p->old_is_primary ? SIDE_OLD : SIDE_NEW;
-	if (old_null)
-		return SIDE_NEW;
-	if (new_null)
-		return SIDE_OLD;
-	if (agree(row, pair))
-		return SIDE_NONE;
-	new_default = may_be_default(row, p->new_attno);
-	old_default = may_be_default(row, p->old_attno);
-	if (new_default && old_default)
-		return p->old_is_primary ? SIDE_OLD : SIDE_NEW;
-	if (new_default)
-		return SIDE_OLD;
-	return old_default ? SIDE_NEW : SIDE_BOTH;
+		return row->nulls[p->new_attno - 1] ? SIDE_OLD : SIDE_NEW;
+	old_given = !is_default(row, p->old_attno);
+	new_given = !is_default(row, p->new_attno);
+	if (old_given != new_given)
+		return new_given ? SIDE_NEW : SIDE_OLD;
+	if (old_given)
+		return agree(row, pair) ? SIDE_NONE : SIDE_BOTH;
+	return p->old_is_primary ? SIDE_OLD : SIDE_NEW;
 }
 
 /*

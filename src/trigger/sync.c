@@ -477,21 +477,24 @@ resolve_conflict(SyncRow *row, const SyncPair *pair)
 }
 
 /*
- * An UPDATE that wrote neither side: the row has to agree all the same.
+ * An UPDATE that wrote neither side: the row has to agree all the same, and
+ * the other side follows when a further column that its expression reads has
+ * changed.
  */
 static void
 settle(SyncRow *row, const SyncPair *pair)
 {
+	bool		backfill = is_backfill();
+	bool		from_old = pair->pair.old_attno == 0 ||
+	pair->pair.old_is_primary || backfill;
+	const SyncExpr *expr = from_old ? &pair->up : &pair->down;
+
 	if (marked(row, pair))
 		assign(row, &pair->up);
-	else if (pair->pair.old_attno == 0)
-	{
-		if (!is_backfill() && inputs_change(row, &pair->up))
-			assign(row, &pair->up);
-	}
+	else if (!backfill && inputs_change(row, expr))
+		assign(row, expr);
 	else if (!agree(row, pair))
-		assign(row, pair->pair.old_is_primary || is_backfill() ?
-			   &pair->up : &pair->down);
+		assign(row, expr);
 }
 
 /*

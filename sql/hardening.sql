@@ -1,6 +1,6 @@
 -- Whose rights, which search path, which memory: what must not be possible.
-CREATE EXTENSION IF NOT EXISTS migspec;
 SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS migspec;
 CREATE ROLE regress_migspec_owner;
 CREATE ROLE regress_migspec_writer;
 CREATE SCHEMA hard AUTHORIZATION regress_migspec_owner;

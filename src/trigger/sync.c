@@ -49,6 +49,8 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -311,13 +313,12 @@ inserted_columns(SyncRow *row)
 }
 
 /*
- * Is the value of this column what its default gives?  A volatile default
+ * Is the value of this column what this default gives?  A volatile default
  * could be anything but NULL.
  */
 static bool
-is_default(SyncRow *row, AttrNumber attno)
+default_gives(SyncRow *row, AttrNumber attno, Node *tree)
 {
-	Node	   *tree = build_column_default(row->trigdata->tg_relation, attno);
 	MigspecIdentity identity;
 	ExprState  *state;
 	Datum		value;
@@ -331,6 +332,30 @@ is_default(SyncRow *row, AttrNumber attno)
 	migspec_restore_identity(&identity);
 	return same_value(row->relation->tupdesc, attno, value, isnull,
 					  row->values[attno - 1], row->nulls[attno - 1]);
+}
+
+/*
+ * Is the value of this column its default?  A partition may have one of its
+ * own, but a row that was inserted through the root has the root's.
+ */
+static bool
+is_default(SyncRow *row, AttrNumber attno)
+{
+	Relation	rel = row->trigdata->tg_relation;
+	Relation	root;
+	bool		result;
+
+	if (default_gives(row, attno, build_column_default(rel, attno)))
+		return true;
+	if (!rel->rd_rel->relispartition)
+		return false;
+	root = table_open(llast_oid(get_partition_ancestors(RelationGetRelid(rel))),
+					  AccessShareLock);
+	result = default_gives(row, attno,
+						   build_column_default(root, migspec_column(root,
+																	 NameStr(TupleDescAttr(RelationGetDescr(rel), attno - 1)->attname))));
+	table_close(root, NoLock);
+	return result;
 }
 
 /*

@@ -13,7 +13,7 @@
 # MIGSPEC_ORACLE_SECONDS says how long it takes, MIGSPEC_ORACLE_SEED repeats
 # the choices of an earlier run, MIGSPEC_ORACLE_WRITERS says how many there
 # are.  To narrow down a failure, MIGSPEC_ORACLE_OPERATIONS names the operations
-# to choose from (rename type flag add), MIGSPEC_ORACLE_MOST how many of them a
+# to choose from (rename type flag add key), MIGSPEC_ORACLE_MOST how many of them a
 # migration may have, and MIGSPEC_ORACLE_CHAOS=0 lets nothing crash.
 
 use strict;
@@ -39,7 +39,7 @@ my $writers = setting('MIGSPEC_ORACLE_WRITERS', 6);
 
 my $fillers = 5000;
 my %operations = map { $_ => 1 }
-  split ' ', setting('MIGSPEC_ORACLE_OPERATIONS', 'rename type flag add');
+  split ' ', setting('MIGSPEC_ORACLE_OPERATIONS', 'rename type flag add key');
 my $most = setting('MIGSPEC_ORACLE_MOST', 4);
 
 note "MIGSPEC_ORACLE_SEED=$seed";
@@ -165,7 +165,7 @@ my %stats = map { $_ => 0 } qw(cycles finished rolled_back);
 my %shape = (v => 1, old => 'content', new => undef, shout => '', synced => 0, cycle => '', stop => 0);
 
 # What the table is like between two migrations
-my %table = (content => 'content', n => 'integer', flag => 'boolean', shout => 0);
+my %table = (content => 'content', n => 'integer', flag => 'boolean', id => 'integer', shout => 0);
 
 sub fork_child
 {
@@ -302,6 +302,11 @@ sub choose_operations
 	{
 		$after{n} = $table{n} eq 'integer' ? 'bigint' : 'integer';
 		push @operations, { alter_column => { table => 't', column => 'n', type => $after{n} } };
+	}
+	if ($chosen{key})
+	{
+		$after{id} = $table{id} eq 'integer' ? 'bigint' : 'integer';
+		push @operations, { alter_column => { table => 't', column => 'id', type => $after{id} } };
 	}
 	if ($chosen{flag})
 	{
@@ -636,7 +641,7 @@ for my $number (0 .. $writers - 1)
 		seed => $seed,
 		writers => $writers,
 		keys => 300,
-		shared_keys => 12);
+		shared_keys => 5);
 
 	fork_child("writer $number", sub { $writer->main });
 }

@@ -670,6 +670,9 @@ sub statements
 		}
 		sleep rand 0.01 if chance(0.1);
 	}
+
+	# locked rows and tables, for the backfill and for moves to meet
+	sleep 0.05 + rand 0.4 if chance(0.02);
 	return $view;
 }
 
@@ -737,7 +740,8 @@ sub resolve
 }
 
 # A key that others write as well: one statement, so that no two of us can
-# wait for each other.
+# wait for each other.  Two may insert the same key at the same time, of which
+# only ON CONFLICT makes no error.
 sub contend
 {
 	my ($self) = @_;
@@ -778,7 +782,7 @@ sub contend
 	eval { $self->run(undef, $sql, @values); 1 } and return;
 	my $error = $@;
 
-	die $error unless ($self->{dbh}->state // '') eq '23505';
+	die $error if ($self->{dbh}->state // '') ne '23505' || $what !~ /^(insert|merge)$/;
 	return;
 }
 
@@ -813,7 +817,7 @@ sub step
 	}
 	eval {
 		if ($what < 0.04) { $self->check_all; }
-		elsif ($what < 0.2) { $self->contend; }
+		elsif ($what < 0.15) { $self->contend for 1 .. 8; }
 		else { $self->transaction; }
 		1;
 	} or $self->survive($@);

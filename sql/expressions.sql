@@ -124,9 +124,11 @@ SELECT migspec_switch('expr_add');
 -- old code still works
 INSERT INTO person (id, first, last) VALUES (7, 'Barbara', 'Liskov') RETURNING full_name;
 UPDATE person SET last = 'L.' WHERE id = 7 RETURNING full_name;
+\set VERBOSITY terse
 INSERT INTO person (id, first, last, full_name) VALUES (8, 'Tony', 'Hoare', NULL);
 SELECT migspec_contract('expr_add');
 INSERT INTO person (id, first, last) VALUES (8, 'Tony', 'Hoare');
+\set VERBOSITY default
 INSERT INTO person (id, first, last, full_name) VALUES (8, 'Tony', 'Hoare', 'C. A. R. Hoare');
 SELECT migspec_finish('expr_add');
 SELECT id, letters, full_name FROM person WHERE id > 6 ORDER BY id;

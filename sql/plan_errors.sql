@@ -291,7 +291,8 @@ SELECT (SELECT count(*) FROM migspec.migration) - migrations, (SELECT count(*) F
 	(SELECT count(*) FROM migspec.target) - targets FROM before;
 SELECT attname FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass;
-SELECT count(*) FROM pg_proc WHERE pronamespace = 'migspec'::regnamespace AND proname ~ '^(up|down)_';
+SELECT count(*) FROM pg_proc WHERE pronamespace = 'migspec'::regnamespace AND proname ~ '^(up|down)_'
+	AND proowner IN ('regress_perr_owner'::regrole, 'regress_perr_other'::regrole);
 SELECT count(*) FROM migspec.migrations WHERE name = 'perr';
 
 DROP FOREIGN DATA WRAPPER perr_fdw CASCADE;

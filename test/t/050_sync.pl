@@ -66,6 +66,7 @@ sub differing
 		  . join(' OR ', map { "$_->[0] IS DISTINCT FROM $_->[1]" } @pairs));
 }
 
+$old->do('LISTEN migspec');
 prepare_all();
 old_client('planned', 1000);
 $dbh->do(<<'SQL');
@@ -126,6 +127,14 @@ prepare_all();
 old_client('switched', 1030);
 is(differing($dbh, 'memo', [ 'content', 'content_text' ], [ 'n', $hidden ]), 0, 'switched: no row differs');
 $dbh->do("SELECT migspec_rollback('m')");
+
+# who listens hears of each move
+my @moves;
+while (my $notify = $old->pg_notifies)
+{
+	push @moves, $1 if $notify->[2] =~ /"migration": "m", "event": "phase".*"to": "(\w+)"/;
+}
+is("@moves", 'expanded migrating migrated verified switched rolled_back', 'notifications');
 prepare_all();
 old_client('rolled back', 1040);
 $_->finish foreach $insert, $upsert, $update, $select;

@@ -147,7 +147,8 @@ UNION ALL
 SELECT format('%s: %s triggers', conname, count(*)) FROM pg_trigger t
 	JOIN pg_constraint c ON c.oid = tgconstraint WHERE tgconstrrelid <> 0 GROUP BY conname
 UNION ALL
-SELECT format('%s %s %s %s %s', attrelid::regclass, attname, attnotnull, attidentity, col_description(attrelid, attnum))
+SELECT format('%s %s %s %s %s', attrelid::regclass, attname, attnotnull, attidentity,
+		col_description(attrelid, attnum))
 	FROM pg_attribute WHERE attrelid IN ('customers'::regclass, 'orders'::regclass, 'notes'::regclass) AND attnum > 0
 	AND NOT attisdropped
 ORDER BY 1
@@ -194,17 +195,19 @@ cmp_ok($transactions // 0, '>', 100, 'it did something');
 # Everything has its name and its place
 #
 
-is($dbh->selectrow_array(
-		q(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'customers'::regclass AND attname = 'id')),
-	'bigint', 'the key is a bigint');
+is($dbh->selectrow_array(<<'SQL'), 'bigint', 'the key is a bigint');
+SELECT format_type(atttypid, atttypmod) FROM pg_attribute
+WHERE attrelid = 'customers'::regclass AND attname = 'id'
+SQL
 is_deeply(objects(), $objects, 'names and definitions are the same');
 is(join(' ', leftovers($dbh)), '', 'nothing is left');
 is($dbh->selectrow_array(q(SELECT pg_get_serial_sequence('customers', 'id'))),
 	'public.customers_id_seq', 'the sequence belongs to the column');
-is($dbh->selectrow_array(q(SELECT format_type(seqtypid, NULL) FROM pg_sequence WHERE seqrelid = 'customers_id_seq'::regclass)),
-	'bigint', 'and is of its type');
-is($dbh->selectrow_array(q(SELECT seqmax FROM pg_sequence WHERE seqrelid = 'customers_id_seq'::regclass)),
-	'9223372036854775807', 'up to its end');
+is_deeply(
+	[ $dbh->selectrow_array(<<'SQL') ], [ 'bigint', '9223372036854775807' ], 'and is of its type');
+SELECT format_type(seqtypid, NULL), seqmax FROM pg_sequence
+WHERE seqrelid = 'customers_id_seq'::regclass
+SQL
 
 my $last = $dbh->selectrow_array('SELECT last_value FROM customers_id_seq');
 
@@ -231,11 +234,11 @@ $dbh->do('UPDATE customers SET id = -6 WHERE id = -5');
 is($dbh->selectrow_array('SELECT count(*) FROM notes WHERE customer_id = -6'), 1, 'an update cascades');
 $dbh->do('INSERT INTO orders (customer_id, amount) VALUES (-6, 1)');
 $dbh->do('DELETE FROM customers WHERE id = -6');
-is( $dbh->selectrow_array(
-		'SELECT (SELECT count(*) FROM orders WHERE customer_id = -6) + (SELECT count(*) FROM notes WHERE customer_id = -6)'),
-	0,
-	'a delete cascades');
-is( $dbh->selectrow_array(<<'SQL'), 0, 'nothing refers to nobody');
+is($dbh->selectrow_array(<<'SQL'), 0, 'a delete cascades');
+SELECT (SELECT count(*) FROM orders WHERE customer_id = -6)
+	+ (SELECT count(*) FROM notes WHERE customer_id = -6)
+SQL
+is($dbh->selectrow_array(<<'SQL'), 0, 'nothing refers to nobody');
 SELECT (SELECT count(*) FROM orders o WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = o.customer_id))
 	+ (SELECT count(*) FROM notes n WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = n.customer_id))
 SQL
@@ -274,7 +277,8 @@ foreach my $file (glob "$dir/log.*")
 	close $fh;
 }
 note sprintf('longest transaction during %s: %.1f ms', $_, $longest{$_}) foreach sort keys %longest;
-diag sprintf('%d rows, %.0f s, %d transactions, longest %.1f ms', $rows, $took, $transactions // 0, $stall // 0);
+diag sprintf('%d rows, %.0f s, %d transactions, longest %.1f ms',
+	$rows, $took, $transactions // 0, $stall // 0);
 cmp_ok($stall, '<', 200, 'no client was held up for long') if $rows >= 1_000_000;
 
 $dbh->disconnect;

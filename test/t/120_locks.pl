@@ -393,7 +393,8 @@ ok(!eval { $dbh->do('SELECT migspec_expand(?, ?)', undef, 'late', $operations); 
 	'it gives up at the deadline');
 cmp_ok(time() - $start, '<', 5, 'not much later');
 is($dbh->state, 'MG401', 'with an error of its own');
-like($dbh->errstr, qr/Blocked by: pid $pid \(.*blocker.*holds AccessShareLock on (?:public\.)?t\b/, 'that names the blocker');
+like($dbh->errstr, qr/Blocked by: pid $pid \(.*blocker.*holds AccessShareLock on (?:public\.)?t\b/,
+	'that names the blocker');
 like($dbh->errstr, qr/HINT: .*migspec\.lock_retry_deadline/, 'and says what to do');
 $blocker->commit;
 is(definition_of($node, 'postgres', 't', 'r'), $before, 'nothing has changed');

@@ -16,7 +16,7 @@ use strict;
 use warnings;
 
 use JSON::PP;
-use List::Util qw(max min shuffle);
+use List::Util qw(shuffle);
 use OracleTools;
 use Time::HiRes qw(sleep time);
 
@@ -449,6 +449,7 @@ sub do_merge
 	my ($list, $from) = (join(', ', 'id', @names, 'n', @shout),
 		join(', ', 's.id', (map { 's.c' } @names), 's.n', map { 's.c' } @shout));
 	my $insert = "INSERT ($list) VALUES ($from)";
+	my $set = join(', ', 'n = s.n', map { "$_ = s.c" } @names, $self->handing_over ? 'shout' : ());
 
 	$self->follow_shout(undef, \%row);
 	$row{s} = $value if @shout;
@@ -477,7 +478,7 @@ sub do_merge
 	return $self->run(undef,
 		"MERGE INTO t USING (VALUES (?::int, ?::text, ?::int)) AS s (id, c, n) ON t.id = s.id"
 		  . ' WHEN MATCHED THEN '
-		  . ($delete ? 'DELETE' : 'UPDATE SET ' . join(', ', 'n = s.n', map { "$_ = s.c" } @names, $self->handing_over ? 'shout' : ()))
+		  . ($delete ? 'DELETE' : "UPDATE SET $set")
 		  . " WHEN NOT MATCHED $insert",
 		$key, $value, $n);
 }

@@ -328,61 +328,58 @@ backfill_step(MigspecPlan *plan, Oid relid, double rows)
 }
 
 /*
+ * Step: a column gets another name, if it has to.
+ */
+static void
+rename_step(MigspecPlan *plan, MigspecPhase phase, Oid relid, const char *from,
+			const char *to)
+{
+	static const char *const rename = "ALTER TABLE %s RENAME COLUMN %s TO %s";
+	char	   *table = migspec_relation_name(relid);
+	char	   *quoted_from;
+	char	   *quoted_to;
+
+	if (from == NULL || strcmp(from, to) == 0)
+		return;
+	quoted_from = pstrdup(quote_identifier(from));
+	quoted_to = pstrdup(quote_identifier(to));
+	migspec_plan_add(plan, phase, relid, AccessExclusiveLock,
+					 psprintf(rename, table, quoted_from, quoted_to),
+					 psprintf(rename, table, quoted_to, quoted_from));
+}
+
+/*
+ * Steps: the columns get their names of a phase.
+ */
+static void
+name_steps(MigspecPlan *plan, const MigspecOperation *op, MigspecPhase from,
+		   MigspecPhase to)
+{
+	MigspecOperation before = *op;
+	MigspecOperation after = *op;
+
+	migspec_op_columns_at(&before, from);
+	migspec_op_columns_at(&after, to);
+	rename_step(plan, to, op->relid, before.old_column, after.old_column);
+	rename_step(plan, to, op->relid, before.new_column, after.new_column);
+}
+
+/*
  * Steps of switched that come after all that is carried over: defaults of
  * added columns, and the swap of names.
  */
 static void
 switch_steps(MigspecPlan *plan, MigspecChange *change)
 {
-	MigspecOperation before = *change->op;
-	MigspecOperation after = *change->op;
-	char	   *table = migspec_relation_name(before.relid);
+	MigspecOperation *op = change->op;
 
-	if (before.old_name == NULL && change->default_sql)
-		migspec_plan_add(plan, MIGSPEC_SWITCHED, before.relid, AccessExclusiveLock,
-						 psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s", table,
-								  quote_identifier(before.new_column), change->default_sql),
+	if (op->old_name == NULL && change->default_sql)
+		migspec_plan_add(plan, MIGSPEC_SWITCHED, op->relid, AccessExclusiveLock,
+						 psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s",
+								  migspec_relation_name(op->relid),
+								  quote_identifier(op->new_column), change->default_sql),
 						 NULL);
-	migspec_op_columns_at(&before, MIGSPEC_VERIFIED);
-	migspec_op_columns_at(&after, MIGSPEC_SWITCHED);
-	if (before.old_column && strcmp(before.old_column, after.old_column) != 0)
-		migspec_plan_add(plan, MIGSPEC_SWITCHED, before.relid, AccessExclusiveLock,
-						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
-								  quote_identifier(before.old_column),
-								  quote_identifier(after.old_column)),
-						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
-								  quote_identifier(after.old_column),
-								  quote_identifier(before.old_column)));
-	if (strcmp(before.new_column, after.new_column) != 0)
-		migspec_plan_add(plan, MIGSPEC_SWITCHED, before.relid, AccessExclusiveLock,
-						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
-								  quote_identifier(before.new_column),
-								  quote_identifier(after.new_column)),
-						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
-								  quote_identifier(after.new_column),
-								  quote_identifier(before.new_column)));
-}
-
-/*
- * Steps of contracted: what was still visible of the old shape hides.
- */
-static void
-contract_steps(MigspecPlan *plan, MigspecChange *change)
-{
-	MigspecOperation before = *change->op;
-	MigspecOperation after = *change->op;
-	char	   *table = migspec_relation_name(before.relid);
-
-	migspec_op_columns_at(&before, MIGSPEC_SWITCHED);
-	migspec_op_columns_at(&after, MIGSPEC_CONTRACTED);
-	if (before.old_column && strcmp(before.old_column, after.old_column) != 0)
-		migspec_plan_add(plan, MIGSPEC_CONTRACTED, before.relid, AccessExclusiveLock,
-						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
-								  quote_identifier(before.old_column),
-								  quote_identifier(after.old_column)),
-						 psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table,
-								  quote_identifier(after.old_column),
-								  quote_identifier(before.old_column)));
+	name_steps(plan, op, MIGSPEC_VERIFIED, MIGSPEC_SWITCHED);
 }
 
 /*
@@ -461,7 +458,8 @@ migspec_plan_steps(MigspecPlan *plan)
 	foreach(lc, relids)
 		trigger_step(plan, lfirst_oid(lc), MIGSPEC_EXPANDED, MIGSPEC_SWITCHED);
 	foreach(lc, plan->changes)
-		contract_steps(plan, lfirst(lc));
+		name_steps(plan, ((MigspecChange *) lfirst(lc))->op, MIGSPEC_SWITCHED,
+				   MIGSPEC_CONTRACTED);
 	foreach(lc, relids)
 	{
 		trigger_step(plan, lfirst_oid(lc), MIGSPEC_SWITCHED, MIGSPEC_CONTRACTED);

@@ -215,6 +215,28 @@ SELECT * FROM two_b ORDER BY id;
 DROP TABLE two_a, two_b;
 
 --
+-- An up that reads another column as well follows that one, too, whether the
+-- backfill has seen the row or not; after switch, the new column stands alone
+--
+CREATE TABLE zoned (id int PRIMARY KEY, n int, region text);
+INSERT INTO zoned VALUES (1, 1, 'eu'), (2, 1, 'eu'), (3, 3, 'eu');
+SELECT migspec_expand('expr_other', migspec_change_type('zoned', 'n', 'text', 'n::text || ''/'' || region', 'split_part(n, ''/'', 1)::int'));
+SELECT * FROM names('expr_other') \gset
+UPDATE zoned SET region = 'us' WHERE id = 1;
+CALL migspec_run('expr_other', 'migrated');
+UPDATE zoned SET region = 'us' WHERE id = 2;
+UPDATE zoned SET :new = '4/xx' WHERE id = 3;
+SELECT id, n, region, :new AS new FROM zoned ORDER BY id;
+SELECT * FROM failed_checks('expr_other');
+SELECT migspec_switch('expr_other');
+UPDATE zoned SET region = 'asia' WHERE id = 2;
+UPDATE zoned SET n = '7/us' WHERE id = 1;
+SELECT id, n, region FROM zoned ORDER BY id;
+SELECT migspec_rollback('expr_other');
+SELECT * FROM zoned ORDER BY id;
+DROP TABLE zoned;
+
+--
 -- Volatile expressions are computed once
 --
 CREATE SEQUENCE numbers;

@@ -130,10 +130,14 @@ $dbh->do("SELECT migspec_rollback('m')");
 
 # who listens hears of each move
 my @moves;
-while (my $notify = $old->pg_notifies)
-{
-	push @moves, $1 if $notify->[2] =~ /"migration": "m", "event": "phase".*"to": "(\w+)"/;
-}
+wait_for('six notifications',
+	sub {
+		while (my $notify = $old->pg_notifies)
+		{
+			push @moves, $1 if $notify->[2] =~ /"migration": "m", "event": "phase".*"to": "(\w+)"/;
+		}
+		return @moves >= 6;
+	});
 is("@moves", 'expanded migrating migrated verified switched rolled_back', 'notifications');
 prepare_all();
 old_client('rolled back', 1040);

@@ -79,24 +79,6 @@ typedef struct SqlStep
 	const MigspecStep *step;
 } SqlStep;
 
-/* A transaction with a snapshot */
-static void
-begin(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-/* Commit, and continue in the memory context that the caller works in */
-static void
-commit(MemoryContext cxt)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(cxt);
-	(void) pgstat_report_stat(false);
-}
 
 /* Is the extension here, in the version of this library? */
 static bool
@@ -105,10 +87,10 @@ extension_is_usable(MemoryContext cxt)
 	char	   *version;
 	bool		usable;
 
-	begin();
+	migspec_worker_begin_xact();
 	version = migspec_worker_extension_version();
 	usable = version != NULL && strcmp(version, MIGSPEC_VERSION) == 0;
-	commit(cxt);
+	migspec_worker_commit_xact(cxt);
 	return usable;
 }
 
@@ -125,14 +107,14 @@ take_liveness_lock(const Job *job)
 {
 	bool		taken;
 
-	begin();
+	migspec_worker_begin_xact();
 	taken = migspec_worker_lock_try(job->migration_id);
 	if (taken && !migspec_migration_lock_try(job->migration_id))
 	{
 		migspec_worker_lock_release(job->migration_id);
 		taken = false;
 	}
-	commit(job->cxt);
+	migspec_worker_commit_xact(job->cxt);
 	return taken;
 }
 
@@ -185,9 +167,9 @@ set_done(const Job *job, const MigspecStep *step)
 static void
 commit_done(const Job *job, const MigspecStep *step)
 {
-	begin();
+	migspec_worker_begin_xact();
 	set_done(job, step);
-	commit(job->step_cxt);
+	migspec_worker_commit_xact(job->step_cxt);
 }
 
 /* callback of migspec_ddl_run() */
@@ -226,12 +208,12 @@ run_sql_step(const Job *job, const MigspecStep *step)
 	MigspecMigration *migration;
 	SqlStep		sql = {job, step};
 
-	begin();
+	migspec_worker_begin_xact();
 	migration = load_if_wanted(job, MIGSPEC_MIGRATING);
 	if (migration != NULL)
 		migspec_ddl_run(migration, "migrate", lock_targets(step),
 						run_sql_step_locked, &sql);
-	commit(job->step_cxt);
+	migspec_worker_commit_xact(job->step_cxt);
 	return migration != NULL;
 }
 
@@ -285,7 +267,7 @@ look_for_index(const Job *job, const MigspecStep *step, char **drop)
 	bool		valid = false;
 
 	*drop = NULL;
-	begin();
+	migspec_worker_begin_xact();
 	if (index_of_statement(step, &indexid, &name) && OidIsValid(indexid))
 	{
 		valid = index_is_valid(indexid);
@@ -297,7 +279,7 @@ look_for_index(const Job *job, const MigspecStep *step, char **drop)
 			MemoryContextSwitchTo(old);
 		}
 	}
-	commit(job->step_cxt);
+	migspec_worker_commit_xact(job->step_cxt);
 	return valid;
 }
 
@@ -361,11 +343,11 @@ run_migrating(Job *job)
 		MemoryContextReset(job->step_cxt);
 		MemoryContextSwitchTo(job->step_cxt);
 		migspec_worker_breathe();
-		begin();
+		migspec_worker_begin_xact();
 		wanted = load_if_wanted(job, MIGSPEC_MIGRATING) != NULL;
 		if (wanted)
 			step = next_step(job, job->step_cxt);
-		commit(job->step_cxt);
+		migspec_worker_commit_xact(job->step_cxt);
 		if (!wanted)
 			return;
 		if (step == NULL)
@@ -379,10 +361,10 @@ run_migrating(Job *job)
 	}
 
 	job->what = "end of phase migrating";
-	begin();
+	migspec_worker_begin_xact();
 	migspec_phase_migrated(job->migration_id);
 	migspec_migration_clear_error(job->migration_id);
-	commit(job->cxt);
+	migspec_worker_commit_xact(job->cxt);
 }
 
 /* The grace period is over.  The scheduler has looked at the clock. */
@@ -393,14 +375,14 @@ run_contracted(Job *job)
 
 	job->what = "finish";
 	migspec_worker_activity("finish");
-	begin();
+	migspec_worker_begin_xact();
 	migration = load_if_wanted(job, MIGSPEC_CONTRACTED);
 	if (migration != NULL)
 	{
 		migspec_phase_finish(migration->name);
 		migspec_migration_clear_error(job->migration_id);
 	}
-	commit(job->cxt);
+	migspec_worker_commit_xact(job->cxt);
 }
 
 static MigspecPhase
@@ -409,11 +391,11 @@ current_phase(const Job *job)
 	MigspecMigration *migration;
 	MigspecPhase phase = MIGSPEC_ROLLED_BACK;
 
-	begin();
+	migspec_worker_begin_xact();
 	migration = migspec_migration_load_by_id(job->migration_id, true);
 	if (migration != NULL)
 		phase = migration->phase;
-	commit(job->cxt);
+	migspec_worker_commit_xact(job->cxt);
 	return phase;
 }
 
@@ -445,10 +427,10 @@ record_error(const Job *job, ErrorData *edata)
 {
 	if (migspec_slot_cancelled() || !extension_is_usable(job->cxt))
 		return;
-	begin();
+	migspec_worker_begin_xact();
 	migspec_migration_record_error(job->migration_id, job->what, edata,
 								   migspec_error_is_transient(edata->sqlerrcode));
-	commit(job->cxt);
+	migspec_worker_commit_xact(job->cxt);
 }
 
 static void

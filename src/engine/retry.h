@@ -32,6 +32,12 @@ extern void migspec_worker_wait(long milliseconds);
 /* heed interrupts and changed settings, without waiting */
 extern void migspec_worker_breathe(void);
 
+/* begin a transaction with a snapshot */
+extern void migspec_worker_begin_xact(void);
+
+/* commit it, and go on in the memory context that the caller works in */
+extern void migspec_worker_commit_xact(MemoryContext cxt);
+
 /* set a setting until the end of the GUC nest level or of the transaction */
 extern void migspec_set_local(const char *name, const char *value);
 

@@ -97,22 +97,6 @@ typedef struct Chunk
 	BlockNumber last;
 } Chunk;
 
-static void
-begin(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit(MemoryContext cxt)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(cxt);
-	(void) pgstat_report_stat(false);
-}
 
 /* The operation that a pair belongs to, NULL if it was there before */
 static MigspecOperation *
@@ -360,7 +344,7 @@ scan_chunk(VerifyScan *scan)
 	Chunk		chunk = {0};
 	bool		more = false;
 
-	begin();
+	migspec_worker_begin_xact();
 	chunk.scan = scan;
 	chunk.migration =
 		migspec_migration_load_by_id(scan->verification->migration_id, false);
@@ -389,7 +373,7 @@ scan_chunk(VerifyScan *scan)
 		}
 		table_close(chunk.rel, NoLock);
 	}
-	commit(scan->verification->cxt);
+	migspec_worker_commit_xact(scan->verification->cxt);
 	return more;
 }
 
@@ -419,7 +403,7 @@ next_table(Verification *verification, MigspecTable *next)
 	ListCell   *lc;
 	bool		found = false;
 
-	begin();
+	migspec_worker_begin_xact();
 	migration = migspec_migration_load_by_id(verification->migration_id, false);
 	tables = migspec_tables(migration);
 	foreach(lc, tables)
@@ -433,21 +417,21 @@ next_table(Verification *verification, MigspecTable *next)
 			break;
 		}
 	}
-	commit(verification->cxt);
+	migspec_worker_commit_xact(verification->cxt);
 	return found;
 }
 
 static void
 store_outcome(const Verification *verification)
 {
-	begin();
+	migspec_worker_begin_xact();
 	migspec_catalog_sql("UPDATE migspec.migration SET verified_at = now(),"
 						" rows_compared = $2, rows_differing = $3"
 						" WHERE id = $1",
 						MIGSPEC_PARAMS(MIGSPEC_INT8(verification->migration_id),
 									   MIGSPEC_INT8(verification->rows_compared),
 									   MIGSPEC_INT8(verification->rows_differing)));
-	commit(verification->cxt);
+	migspec_worker_commit_xact(verification->cxt);
 }
 
 /* see verify.h */
@@ -464,9 +448,9 @@ migspec_verify_run(int64 migration_id)
 											 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(verification.cxt);
 
-	begin();
+	migspec_worker_begin_xact();
 	forget_differences(migration_id, InvalidOid);
-	commit(verification.cxt);
+	migspec_worker_commit_xact(verification.cxt);
 	while (next_table(&verification, &table))
 		verify_table(&verification, &table);
 	store_outcome(&verification);

@@ -154,17 +154,6 @@ migspec_json_has(const MigspecJson *json, const char *key)
 }
 
 /*
- * Is the key there, with the value null?
- */
-bool
-migspec_json_is_null(const MigspecJson *json, const char *key)
-{
-	JsonbValue *value = lookup(json, key);
-
-	return value != NULL && value->type == jbvNull;
-}
-
-/*
  * The string of a key; NULL if it is missing and not required.
  */
 char *

@@ -44,7 +44,6 @@ extern char *migspec_json_string(const MigspecJson *json, const char *key, bool 
 extern bool migspec_json_bool(const MigspecJson *json, const char *key, bool fallback);
 extern MigspecJson *migspec_json_object(const MigspecJson *json, const char *key, bool required);
 extern bool migspec_json_has(const MigspecJson *json, const char *key);
-extern bool migspec_json_is_null(const MigspecJson *json, const char *key);
 
 /* error MG001 at json.key: "message", with optional hint */
 pg_noreturn extern void migspec_json_error(const MigspecJson *json,

@@ -16,6 +16,7 @@
 #include "engine/phase.h"
 #include "migspec.h"
 #include "trigger/sync.h"
+#include "usage/usage.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = MIGSPEC_EXTENSION,.version = MIGSPEC_VERSION);
@@ -34,9 +35,11 @@ _PG_init(void)
 {
 	migspec_guc_init();
 	migspec_sync_init();
+	migspec_usage_hooks_init();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{
 		migspec_bgw_init();
+		migspec_usage_shmem_init();
 		migspec_worker_cancel = migspec_bgw_cancel_job;
 		migspec_worker_wake = migspec_bgw_wake_at_commit;
 		migspec_worker_note_failure = migspec_outbox_put;

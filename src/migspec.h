@@ -14,6 +14,9 @@
 #define MIGSPEC_LIBRARY		"migspec"
 #define MIGSPEC_CHANNEL		"migspec"	/* NOTIFY channel */
 
+/* what the names of our own columns, indexes ... on a user's table begin with */
+#define MIGSPEC_HIDDEN_PREFIX	"_migspec_"
+
 /*
  * Name of the sync trigger.  BEFORE triggers fire in the order of their names,
  * and this one must see what the others have done.

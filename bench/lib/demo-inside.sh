@@ -48,7 +48,7 @@ say() {
 start_app() {
 	local name=$1
 	shift
-	pgbench --no-vacuum --time=86400 --log --log-prefix="$logs/$name" \
+	PGAPPNAME=$name pgbench --no-vacuum --time=86400 --log --log-prefix="$logs/$name" \
 		--failures-detailed --max-tries=1 \
 		-D "rows=$rows" -D "scale=$scale" "$@" >"$logs/$name.out" 2>&1 &
 	app_pid[$name]=$!
@@ -160,6 +160,11 @@ differ_between=$(sql "SELECT count(*) FROM memories WHERE content IS DISTINCT FR
 echo "  memories in which the two columns differ: $differ_between"
 echo "  the old applications end, and the one that writes both columns"
 stop_app accounts_old memories_old memories_dual
+echo "  who used the old name (migspec_usage):"
+sql "SELECT format('    %s: %s reads, %s writes', application, reads, writes)
+	FROM migspec_usage('rename_content') ORDER BY application"
+sql "ALTER DATABASE bench SET migspec.contract_quiet = '2s'"
+sleep 3
 call widen_abalance contract
 call rename_content contract
 sleep 3

@@ -177,14 +177,14 @@ migspec_sql_switch(PG_FUNCTION_ARGS)
 }
 
 /*
- * migspec_contract(migration): switched to contracted.
+ * migspec_contract(migration, force): switched to contracted.
  */
 Datum
 migspec_sql_contract(PG_FUNCTION_ARGS)
 {
 	char	   *name = migspec_arg_text(fcinfo, 0, "migration");
 
-	migspec_phase_contract(name);
+	migspec_phase_contract(name, !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	migspec_warn_in_block("migspec_contract");
 
 	PG_RETURN_VOID();

@@ -223,6 +223,13 @@ move(const char *name, void (*function) (const char *name))
 	SPI_commit();
 }
 
+/* never by force: that is for a person to say */
+static void
+contract(const char *name)
+{
+	migspec_phase_contract(name, false);
+}
+
 /*
  * Do what comes next for a migration.
  */
@@ -248,7 +255,7 @@ advance(const MigspecMigration *migration, Progress *progress)
 			move(migration->name, migspec_phase_switch);
 			break;
 		case MIGSPEC_SWITCHED:
-			move(migration->name, migspec_phase_contract);
+			move(migration->name, contract);
 			break;
 		case MIGSPEC_CONTRACTED:
 			move(migration->name, migspec_phase_finish);

@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
@@ -99,6 +100,18 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 #define MIGSPEC_EXECUTOR_RUN_PARAMS \
 	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
 #define MIGSPEC_EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
+#endif
+
+/* what a statement may do to a relation: lists of their own since 16 */
+#if PG_VERSION_NUM >= 160000
+typedef RTEPermissionInfo MigspecPermissions;
+#define MIGSPEC_PERMISSIONS(stmt)		((stmt)->permInfos)
+#define MIGSPEC_HAS_PERMISSIONS(perms)	true
+#else
+typedef RangeTblEntry MigspecPermissions;
+#define MIGSPEC_PERMISSIONS(stmt)		((stmt)->rtable)
+#define MIGSPEC_HAS_PERMISSIONS(perms) \
+	((perms)->rtekind == RTE_RELATION && (perms)->requiredPerms != 0)
 #endif
 
 /* PortalRun: run_once is gone since 18 */

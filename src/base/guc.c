@@ -18,6 +18,7 @@
 #include "migspec.h"
 
 int			migspec_batch_rows = 1000;
+int			migspec_contract_quiet = 3600;
 char	   *migspec_debug_point_setting = NULL;
 int			migspec_failed_rows_limit = 100;
 bool		migspec_fire_user_triggers = false;
@@ -25,6 +26,7 @@ int			migspec_lock_retry_deadline = 600000;
 int			migspec_lock_timeout = 50;
 int			migspec_max_workers = 8;
 int			migspec_naptime = 1000;
+char	   *migspec_usage_ignore = NULL;
 int			migspec_window_pages = 1000;
 
 typedef struct IntSetting
@@ -46,6 +48,12 @@ static const IntSetting int_settings[] = {
 		"Number of rows that the backfill changes in one transaction, about.",
 		"Its rows stay locked until it commits.  A batch ends at a page, so it can be a little larger.",
 		&migspec_batch_rows, 1000, 1, 1000000, PGC_USERSET, 0
+	},
+	{
+		"migspec.contract_quiet",
+		"How long nobody may have used the old shape before it is taken away.",
+		"migspec_contract refuses otherwise; 0 lets it go ahead at once.",
+		&migspec_contract_quiet, 3600, 0, INT_MAX, PGC_SUSET, GUC_UNIT_S
 	},
 	{
 		"migspec.failed_rows_limit",
@@ -124,6 +132,15 @@ migspec_guc_init(void)
 							 PGC_SUSET,
 							 0,
 							 NULL, NULL, NULL);
+
+	DefineCustomStringVariable("migspec.usage_ignore",
+							   "Applications whose use of old columns is not counted.",
+							   "A list of application names: those that take a table as they find it.",
+							   &migspec_usage_ignore,
+							   "pg_dump",
+							   PGC_SUSET,
+							   GUC_LIST_INPUT,
+							   NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved(MIGSPEC_EXTENSION);
 }

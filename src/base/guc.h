@@ -16,11 +16,13 @@
 extern int	migspec_batch_rows; /* rows per batch, about */
 extern char *migspec_debug_point_setting;	/* see debugpoint.h */
 extern int	migspec_failed_rows_limit;	/* quarantined rows before giving up */
+extern int	migspec_contract_quiet; /* s without use of the old shape */
 extern bool migspec_fire_user_triggers; /* in the backfill */
 extern int	migspec_lock_retry_deadline;	/* ms */
 extern int	migspec_lock_timeout;	/* ms */
 extern int	migspec_max_workers;	/* job workers in the cluster */
 extern int	migspec_naptime;	/* ms, launcher and scheduler */
+extern char *migspec_usage_ignore;	/* applications whose use does not count */
 extern int	migspec_window_pages;
 
 extern void migspec_guc_init(void);

@@ -43,6 +43,7 @@
 #include "bgw/worker.h"
 #include "engine/retry.h"
 #include "migspec.h"
+#include "usage/usage.h"
 
 /* the error of the last look, 0 if there was none: logged once */
 static int	last_error = 0;
@@ -178,6 +179,7 @@ turn(MemoryContext cxt)
 	migspec_worker_activity("looking for work");
 	due = look(cxt);
 	migspec_outbox_deliver();
+	migspec_usage_store();
 	MemoryContextSwitchTo(cxt);
 	start_jobs(due);
 	migspec_worker_activity(NULL);

@@ -34,6 +34,7 @@
 #include "base/sqlutil.h"
 #include "bgw/worker.h"
 #include "migspec.h"
+#include "usage/usage.h"
 
 /* Roles and databases can have settings, which apply to workers as well. */
 static const char *const pinned_settings[][2] = {
@@ -64,6 +65,7 @@ migspec_worker_pin_settings(const char *application_name)
 	}
 	SetConfigOption("application_name", application_name,
 					PGC_SUSET, PGC_S_OVERRIDE);
+	migspec_usage_off = true;
 }
 
 /* see worker.h; the default handler for SIGTERM exits from where it is */

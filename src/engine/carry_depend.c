@@ -239,7 +239,8 @@ classify_trigger(MigspecCarryItem *item)
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
 		if (strcmp(NameStr(trigger->tgname), MIGSPEC_SYNC_TRIGGER) != 0 &&
-			strncmp(NameStr(trigger->tgname), "_migspec_", 9) != 0 &&
+			strncmp(NameStr(trigger->tgname), MIGSPEC_HIDDEN_PREFIX,
+					strlen(MIGSPEC_HIDDEN_PREFIX)) != 0 &&
 			!OidIsValid(trigger->tgparentid))
 			verdict = TAKE;
 	}

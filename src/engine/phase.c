@@ -37,11 +37,13 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/guc.h"
 #include "base/security.h"
 #include "base/sqlutil.h"
 #include "catalog/event.h"
 #include "catalog/step.h"
 #include "migspec.h"
+#include "usage/usage.h"
 
 /* what one attempt of a move has to do */
 typedef struct Move
@@ -420,14 +422,39 @@ migspec_phase_switch(const char *name)
 }
 
 /*
+ * The old shape goes: nobody may have used it lately, unless the caller knows
+ * better.
+ */
+static void
+check_usage(const MigspecMigration *migration, bool force)
+{
+	char	   *users = migspec_usage_recent(migration);
+
+	if (users == NULL)
+		return;
+	if (!force)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_OLD_SHAPE_IN_USE),
+				 errmsg("the old shape of migration \"%s\" was used within the last %d seconds",
+						migration->name, migspec_contract_quiet),
+				 errdetail_internal("%s", users),
+				 errhint("Deploy applications that use only the new names, and call migspec_contract again when migspec.contract_quiet has passed without use;"
+						 " migspec_usage(%s) shows who uses the old ones.  To go on all the same, call it with force => true.",
+						 migspec_literal(migration->name))));
+	migspec_event(migration->id, migration->name, "contract_forced", true,
+				  "used_by", users, NULL);
+}
+
+/*
  * migspec_phase_contract -- switched to contracted; the grace period starts.
  */
 void
-migspec_phase_contract(const char *name)
+migspec_phase_contract(const char *name, bool force)
 {
 	MigspecMigration *migration = load_in_phase(name, MIGSPEC_SWITCHED, "migspec_contract");
 
 	check_owner(migration);
+	check_usage(migration, force);
 	run_move(migration, MIGSPEC_CONTRACTED, false, "contract");
 }
 

@@ -21,7 +21,8 @@ extern void migspec_phase_migrate(const char *name);	/* start the worker's
 extern void migspec_phase_migrated(int64 id);	/* worker */
 extern void migspec_phase_verified(const char *name);
 extern void migspec_phase_switch(const char *name);
-extern void migspec_phase_contract(const char *name);
+extern void migspec_phase_contract(const char *name, bool force);	/* although the old
+																	 * shape is in use */
 extern void migspec_phase_finish(const char *name);
 extern void migspec_phase_rollback(const char *name);
 

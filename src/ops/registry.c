@@ -12,6 +12,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "migspec.h"
 
 static const MigspecOp *const registry[] = {
 	&migspec_op_add_column,
@@ -90,7 +91,7 @@ migspec_op_unsupported_fields(const MigspecJson *json, const char *const *fields
 char *
 migspec_hidden_name(const MigspecOperation *op, const char *what)
 {
-	return psprintf("_migspec_" INT64_FORMAT "_%s", op->id, what);
+	return psprintf(MIGSPEC_HIDDEN_PREFIX INT64_FORMAT "_%s", op->id, what);
 }
 
 /*

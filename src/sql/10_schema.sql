@@ -201,6 +201,28 @@ CREATE TABLE migspec.difference (
 CREATE INDEX ON migspec.difference (migration_id);
 COMMENT ON TABLE migspec.difference IS 'rows whose old and new columns the last verification found different';
 
+/*
+ * Who used an old column while its migration was active.  Written by the
+ * scheduler, from shared memory, about once a second; see
+ * migspec.old_shape_usage for what has not come here yet as well.
+ */
+CREATE TABLE migspec.usage (
+	migration_id bigint NOT NULL REFERENCES migspec.migration ON DELETE CASCADE,
+	relation	regclass NOT NULL,
+	attno		integer NOT NULL,
+	role		oid NOT NULL,
+	application	text NOT NULL,
+	reads		bigint NOT NULL,
+	writes		bigint NOT NULL,
+	last_read	timestamptz,
+	last_write	timestamptz,
+	query_id	bigint,
+	pid			integer NOT NULL,
+	query		text NOT NULL,
+	PRIMARY KEY (migration_id, relation, attno, role, application)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE migspec.usage IS 'who used an old column while its migration was active';
+
 CREATE TABLE migspec.event (
 	id			bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	at			timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),

@@ -60,10 +60,10 @@ AS 'MODULE_PATHNAME', 'migspec_sql_switch';
 COMMENT ON FUNCTION @extschema@.migspec_switch(text)
 	IS 'let the new columns carry the defaults, NOT NULL, keys, identity and foreign keys';
 
-CREATE FUNCTION @extschema@.migspec_contract(migration text) RETURNS void
+CREATE FUNCTION @extschema@.migspec_contract(migration text, force boolean DEFAULT false) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'migspec_sql_contract';
-COMMENT ON FUNCTION @extschema@.migspec_contract(text)
+COMMENT ON FUNCTION @extschema@.migspec_contract(text, boolean)
 	IS 'hide the old columns from applications; they are kept in sync for the grace period';
 
 CREATE FUNCTION @extschema@.migspec_finish(migration text) RETURNS void

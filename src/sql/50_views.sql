@@ -101,6 +101,46 @@ FROM migspec.step AS s
 JOIN migspec.migration AS m ON m.id = s.migration_id;
 COMMENT ON VIEW migspec.steps IS 'the plan of every migration, statement by statement';
 
+CREATE FUNCTION migspec.usage_pending(OUT relation regclass, OUT attno integer, OUT role oid,
+	OUT application text, OUT reads bigint, OUT writes bigint, OUT last_read timestamptz,
+	OUT last_write timestamptz, OUT query_id bigint, OUT pid integer, OUT query text)
+RETURNS SETOF record LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'migspec_usage_pending';
+COMMENT ON FUNCTION migspec.usage_pending() IS 'uses of old columns that are not yet in migspec.usage';
+
+/*
+ * The first statement's text may hold values: only who could see it in
+ * pg_stat_activity sees it here.
+ */
+CREATE VIEW migspec.old_shape_usage AS
+SELECT m.name AS migration, pg_get_userbyid(s.role)::text AS role, s.application,
+	s.last_read, s.last_write, s.reads, s.writes, s.relation, a.attname AS "column", s.pid, s.query_id,
+	CASE WHEN pg_has_role(s.role, 'USAGE') OR pg_has_role('pg_read_all_stats', 'USAGE')
+		THEN s.query ELSE '<insufficient privilege>' END AS query
+FROM (SELECT u.migration_id, u.relation, u.attno, u.role, u.application,
+		sum(u.reads)::bigint AS reads, sum(u.writes)::bigint AS writes,
+		max(u.last_read) AS last_read, max(u.last_write) AS last_write,
+		(array_agg(u.query_id ORDER BY u.pending DESC) FILTER (WHERE u.query_id IS NOT NULL))[1] AS query_id,
+		(array_agg(u.pid ORDER BY u.pending DESC))[1] AS pid,
+		(array_agg(u.query ORDER BY u.pending))[1] AS query
+	FROM (SELECT false AS pending, * FROM migspec.usage
+		UNION ALL
+		SELECT true, t.migration_id, p.* FROM migspec.usage_pending() AS p
+		JOIN migspec.target AS t ON t.relation = p.relation) AS u
+	GROUP BY 1, 2, 3, 4, 5) AS s
+JOIN migspec.migration AS m ON m.id = s.migration_id
+LEFT JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.attno;
+COMMENT ON VIEW migspec.old_shape_usage IS 'who used an old column of a migration: counts, and the last time';
+
 /* Only the views are for everybody; the tables are the extension's. */
 REVOKE ALL ON ALL TABLES IN SCHEMA migspec FROM PUBLIC;
-GRANT SELECT ON migspec.migrations, migspec.progress, migspec.events, migspec.steps TO PUBLIC;
+GRANT SELECT ON migspec.migrations, migspec.progress, migspec.events, migspec.steps,
+	migspec.old_shape_usage TO PUBLIC;
+
+CREATE FUNCTION @extschema@.migspec_usage(migration text)
+RETURNS TABLE (role text, application text, last_read timestamptz, last_write timestamptz,
+	reads bigint, writes bigint, relation regclass, "column" name, pid integer, query_id bigint, query text)
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_sql_usage';
+COMMENT ON FUNCTION @extschema@.migspec_usage(text)
+IS 'who still uses the old columns of a migration: role, application, last read, last write, counts';

@@ -443,6 +443,34 @@ migspec_sync_pairs(Relation rel)
 	return parse_pairs(rel, trigger);
 }
 
+static bool
+is_visible(const char *column)
+{
+	return column[0] != '\0' &&
+		strncmp(column, MIGSPEC_HIDDEN_PREFIX, strlen(MIGSPEC_HIDDEN_PREFIX)) != 0;
+}
+
+/*
+ * migspec_sync_old_columns -- see sync.h.  A type change has no name to leave:
+ * one of its columns is always hidden.
+ */
+List *
+migspec_sync_old_columns(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel);
+	List	   *names = NIL;
+
+	for (int i = 1; trigger && i + SYNC_ARGS_PER_PAIR <= trigger->tgnargs;
+		 i += SYNC_ARGS_PER_PAIR)
+	{
+		char	  **args = trigger->tgargs + i;
+
+		if (is_visible(args[SYNC_ARG_OLD]) && is_visible(args[SYNC_ARG_NEW]))
+			names = lappend(names, args[SYNC_ARG_OLD]);
+	}
+	return names;
+}
+
 /*
  * SQL that is true if a row's two columns agree.
  *

@@ -34,6 +34,13 @@ typedef struct MigspecPair
 extern List *migspec_sync_pairs(Relation rel);
 
 /*
+ * The names (List of char *) of the old columns that the sync trigger keeps
+ * and that applications are to leave: those that have a visible name, as the
+ * new ones have.  Cheap; NIL for a relation without the trigger.
+ */
+extern List *migspec_sync_old_columns(Relation rel);
+
+/*
  * While set, updates by this backend are the backfill's: the trigger only
  * synchronises rows that are not in sync, and takes no column as written.
  */

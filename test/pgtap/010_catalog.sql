@@ -19,7 +19,7 @@ SELECT has_function(f, a) FROM (VALUES
 	('migspec_plan'::name, '{text,jsonb,text,interval,boolean,text}'::name[]),
 	('migspec_expand', '{text,jsonb,text,interval,boolean,text}'),
 	('migspec_pause', '{text}'), ('migspec_resume', '{text}'), ('migspec_verify', '{text}'), ('migspec_switch', '{text}'),
-	('migspec_contract', '{text}'), ('migspec_finish', '{text}'), ('migspec_rollback', '{text}'),
+	('migspec_contract', '{text,bool}'), ('migspec_finish', '{text}'), ('migspec_rollback', '{text}'),
 	('migspec_wait', '{text,text,interval}'), ('migspec_run', '{text,text}'),
 	('migspec_rename_column', '{text,text,text}')) AS v (f, a);
 SELECT ok(pg_get_function_result(oid) = 'TABLE(step integer, phase text, statement text, lock_mode text, rewrites boolean, rows bigint, estimated_seconds double precision)',

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * usage.h
+ *		Who still reads or writes the old shape of a table that migrates.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIGSPEC_USAGE_H
+#define MIGSPEC_USAGE_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+#include "catalog/migration.h"
+
+#define MIGSPEC_USAGE_QUERY_SIZE	256
+
+/* who used which column: what the counts are kept by */
+typedef struct MigspecUsageKey
+{
+	Oid			dboid;
+	Oid			relid;			/* the topmost table, never a partition */
+	AttrNumber	attno;			/* the old column there */
+	Oid			roleid;
+	char		application[NAMEDATALEN];
+} MigspecUsageKey;
+
+/* counts, copied out of shared memory */
+typedef struct MigspecUsage
+{
+	MigspecUsageKey key;
+	int			index;			/* its place there */
+	uint64		reads;			/* not yet in the catalog */
+	uint64		writes;
+	TimestampTz last_read;		/* 0: never */
+	TimestampTz last_write;
+	uint64		query_id;		/* of the last statement that had one */
+	int			pid;			/* of the last statement */
+	char		query[MIGSPEC_USAGE_QUERY_SIZE];	/* the first statement */
+} MigspecUsage;
+
+/*
+ * Shared memory (store.c).  Ask for it from _PG_init; is it there?
+ */
+extern void migspec_usage_shmem_init(void);
+extern bool migspec_usage_ready(void);
+
+/*
+ * Count one use.  "place" is where the key was found the last time, -1 at
+ * first; the result is where it is now, -1 if there is no room.  Raises no
+ * error.
+ */
+extern int	migspec_usage_count(const MigspecUsageKey *key, int place, bool read,
+								bool write, TimestampTz at, uint64 query_id,
+								const char *query);
+
+/* What this database has (List of MigspecUsage *), also if it is not news */
+extern List *migspec_usage_snapshot(void);
+
+/* These counts are in the catalog now */
+extern void migspec_usage_stored(const MigspecUsage *usage);
+
+/* Nobody wants to know any more */
+extern void migspec_usage_forget(const MigspecUsage *usage);
+
+/*
+ * Hooks (hook.c), from _PG_init.  Processes of our own set the flag: what
+ * they read is nobody's use.
+ */
+extern void migspec_usage_hooks_init(void);
+extern bool migspec_usage_off;
+
+/*
+ * Catalog (persist.c).  store: bring the table migspec.usage up to date; in a
+ * scheduler, outside a transaction.  Costs nothing if there is nothing new.
+ */
+extern void migspec_usage_store(void);
+
+/*
+ * Who used what "contract" takes away within migspec.contract_quiet, a line
+ * each, as the detail of an error; NULL if nobody did.  In a transaction.
+ */
+extern char *migspec_usage_recent(const MigspecMigration *migration);
+
+#endif							/* MIGSPEC_USAGE_H */

@@ -30,6 +30,7 @@
 #include "bgw/bgw.h"
 #include "bgw/outbox.h"
 #include "bgw/worker.h"
+#include "trigger/tally.h"
 
 /* while a worker runs, look whether it has ended at least so often (ms) */
 #define LOOK_AFTER		1000
@@ -68,6 +69,7 @@ migspec_bgw_init(void)
 		return;
 	migspec_shmem_init();
 	migspec_outbox_init();
+	migspec_tally_init();
 	migspec_dbhook_init();
 	migspec_launcher_register();
 	RegisterXactCallback(at_transaction_end, NULL);

@@ -39,11 +39,13 @@
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/sqlutil.h"
+#include "bgw/collect.h"
 #include "bgw/outbox.h"
 #include "bgw/worker.h"
 #include "engine/retry.h"
 #include "migspec.h"
 #include "usage/usage.h"
+#include "trigger/tally.h"
 
 /* the error of the last look, 0 if there was none: logged once */
 static int	last_error = 0;
@@ -115,6 +117,7 @@ look(MemoryContext cxt)
 	{
 		PopActiveSnapshot();
 		CommitTransactionCommand();
+		migspec_tally_forget_database(MyDatabaseId);
 		migspec_slot_set_outcome(MIGSPEC_OUTCOME_ABSENT, NULL);
 		proc_exit(0);
 	}
@@ -181,6 +184,8 @@ turn(MemoryContext cxt)
 	migspec_outbox_deliver();
 	migspec_usage_store();
 	MemoryContextSwitchTo(cxt);
+	if (!complained_of_version)
+		migspec_collect();
 	start_jobs(due);
 	migspec_worker_activity(NULL);
 	(void) pgstat_report_stat(false);

@@ -152,6 +152,21 @@ typedef struct MigspecStatus
 
 extern MigspecStatus *migspec_migration_status(int64 id);
 
+/* what became of conflicts that were to be added */
+typedef enum MigspecAdded
+{
+	MIGSPEC_ADDED,
+	MIGSPEC_ADDED_NOT,			/* the migration's row is locked */
+	MIGSPEC_ADDED_ENDED			/* the migration has ended, or is not there */
+} MigspecAdded;
+
+/*
+ * Add conflicts of an operation to those of its migration, in the current
+ * transaction, without waiting.  The first one is an event, and so is each
+ * time that their number has one more digit.
+ */
+extern MigspecAdded migspec_migration_add_conflicts(int64 operation_id, int64 n);
+
 /* record a failure of the worker (in the current transaction) */
 extern void migspec_migration_record_error(int64 id, const char *step,
 										   ErrorData *edata, bool transient);

@@ -191,3 +191,76 @@ migspec_migration_status(int64 id)
 
 	return status;
 }
+
+/*
+ * The row of the operation's migration, locked without waiting if it is to be
+ * changed: zero or one rows in SPI_tuptable.
+ */
+static bool
+find_migration_of(int64 operation_id, bool lock)
+{
+	return migspec_sql(psprintf("SELECT m.id, m.name, m.phase, m.conflicts,"
+								" o.relation::text AS relation, o.new_name"
+								" FROM migspec.migration m"
+								" JOIN migspec.operation o ON o.migration_id = m.id"
+								" WHERE o.id = $1%s",
+								lock ? " FOR NO KEY UPDATE OF m SKIP LOCKED" : ""),
+					   MIGSPEC_PARAMS(MIGSPEC_INT8(operation_id))) > 0;
+}
+
+static bool
+operation_exists(int64 operation_id)
+{
+	return migspec_sql("SELECT FROM migspec.operation WHERE id = $1",
+					   MIGSPEC_PARAMS(MIGSPEC_INT8(operation_id))) > 0;
+}
+
+static int
+digits(int64 n)
+{
+	int			result = 0;
+
+	for (; n > 0; n /= 10)
+		result++;
+	return result;
+}
+
+/*
+ * Add conflicts; see migration.h.
+ */
+MigspecAdded
+migspec_migration_add_conflicts(int64 operation_id, int64 n)
+{
+	MigspecIdentity saved;
+	MigspecAdded result = MIGSPEC_ADDED;
+	int64		id = 0;
+	int64		total = 0;
+	char	   *name = NULL;
+	char	   *relation = NULL;
+	char	   *column = NULL;
+
+	migspec_catalog_begin(&saved);
+	if (find_migration_of(operation_id, n > 0))
+	{
+		MigspecPhase phase = migspec_phase_from_name(migspec_spi_text(0, "phase"));
+
+		if (phase == MIGSPEC_FINISHED || phase == MIGSPEC_ROLLED_BACK)
+			result = MIGSPEC_ADDED_ENDED;
+		id = migspec_spi_int8(0, "id");
+		name = migspec_spi_text(0, "name");
+		relation = migspec_spi_text(0, "relation");
+		column = migspec_spi_text(0, "new_name");
+		total = migspec_spi_int8(0, "conflicts") + n;
+		if (n > 0)
+			migspec_sql("UPDATE migspec.migration SET conflicts = $2 WHERE id = $1",
+						MIGSPEC_PARAMS(MIGSPEC_INT8(id), MIGSPEC_INT8(total)));
+	}
+	else
+		result = operation_exists(operation_id) ? MIGSPEC_ADDED_NOT : MIGSPEC_ADDED_ENDED;
+	migspec_catalog_end(&saved);
+
+	if (digits(total) > digits(total - n))
+		migspec_event(id, name, "conflict", true, "relation", relation,
+					  "column", column, "conflicts", psprintf(INT64_FORMAT, total), NULL);
+	return result;
+}

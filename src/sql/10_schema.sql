@@ -71,6 +71,8 @@ CREATE TABLE migspec.migration (
 	last_detail	text,
 	last_hint	text,
 	last_step	text,
+	/* writes of both columns with values that disagreed */
+	conflicts	bigint NOT NULL DEFAULT 0,
 	/* the last verification */
 	verified_at	timestamptz,
 	rows_compared bigint,

@@ -205,6 +205,8 @@ parse_pairs(Relation rel, const Trigger *trigger)
 		char	  **args = trigger->tgargs + i;
 		MigspecPair *pair = palloc0(sizeof(MigspecPair));
 
+		if (sscanf(args[SYNC_ARG_UP], "up_" INT64_FORMAT, &pair->operation_id) != 1)
+			pair->operation_id = 0;
 		pair->old_attno = argument_column(rel, args[SYNC_ARG_OLD]);
 		pair->new_attno = argument_column(rel, args[SYNC_ARG_NEW]);
 		pair->marker_attno = argument_column(rel, args[SYNC_ARG_MARKER]);
@@ -252,6 +254,7 @@ build(Relation rel, const Trigger *trigger)
 		SyncPair   *pair = &relation->pairs[foreach_current_index(lc)];
 
 		pair->pair = *(MigspecPair *) lfirst(lc);
+		pair->tally = -1;
 		compile(relation, rel, &pair->pair.up, pair->pair.new_attno, "up", &pair->up);
 		compile(relation, rel, &pair->pair.down, pair->pair.old_attno, "down", &pair->down);
 	}

@@ -46,6 +46,7 @@ typedef struct SyncPair
 	MigspecPair pair;
 	SyncExpr	up;
 	SyncExpr	down;
+	int			tally;			/* where it counts; see tally.h */
 } SyncPair;
 
 /*

@@ -40,8 +40,9 @@
  * - A row that an UPDATE moves between partitions: UPDATE trigger on the
  *   source, then INSERT trigger on the target, which finds agreement.
  *
- * The trigger reads and writes no table, takes no lock, and needs none of the
- * writer's rights; expressions of users run with those of the table's owner.
+ * The trigger reads and writes no table, takes no lock (it counts in shared
+ * memory, tally.c), and needs none of the writer's rights; expressions of
+ * users run with those of the table's owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -60,6 +61,7 @@
 #include "trigger/arbiter.h"
 #include "trigger/pairs.h"
 #include "trigger/sync.h"
+#include "trigger/tally.h"
 #include "trigger/writer.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -480,15 +482,17 @@ decide_update(SyncRow *row, const SyncPair *pair)
 }
 
 /*
- * Both sides were written: nothing to do if they agree, else by policy.
+ * Both sides were written: nothing to do if they agree, else by policy, and
+ * the case is counted.
  */
 static void
-resolve_conflict(SyncRow *row, const SyncPair *pair)
+resolve_conflict(SyncRow *row, SyncPair *pair)
 {
 	TupleDesc	tupdesc = row->relation->tupdesc;
 
 	if (agree(row, pair))
 		return;
+	migspec_tally_add(pair->pair.operation_id, MIGSPEC_TALLY_CONFLICTS, &pair->tally);
 	if (row->relation->conflict_is_error)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIGSPEC_SYNC_CONFLICT),
@@ -539,7 +543,7 @@ follow(SyncRow *row, const SyncPair *pair, const SyncExpr *expr)
  * Bring one pair of the row into agreement.
  */
 static void
-synchronise_pair(SyncRow *row, const SyncPair *pair)
+synchronise_pair(SyncRow *row, SyncPair *pair)
 {
 	switch (row->is_update ? decide_update(row, pair) : decide_insert(row, pair))
 	{

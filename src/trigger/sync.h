@@ -17,6 +17,7 @@
 /* One column pair, as the trigger of a relation has it now */
 typedef struct MigspecPair
 {
+	int64		operation_id;	/* 0 if its functions have other names */
 	AttrNumber	old_attno;		/* in this relation; 0 if none */
 	AttrNumber	new_attno;
 	AttrNumber	marker_attno;	/* 0 if none */

@@ -1,0 +1,210 @@
+/*-------------------------------------------------------------------------
+ *
+ * tally.c
+ *		What the sync trigger counts, in shared memory.
+ *
+ * The trigger writes no table, and must not wait for anybody.  So it counts
+ * in shared memory, with atomic operations, and the scheduler of the database
+ * takes the counts into the catalog.  Like the server's own statistics, they
+ * contain what transactions did that were rolled back, and a crash loses what
+ * was not taken yet.
+ *
+ * A fixed number of places; one belongs to an operation of a database, from
+ * the first thing that is counted until its migration has ended.
+ *
+ * Runs in every process.  No lock: a place is claimed by compare-and-swap of
+ * its key, counters are only added to and subtracted from.
+ *
+ * Interleavings:
+ * - Two backends claim a place for the same operation at the same time: it
+ *	 may get two, which readers add up.
+ * - A place is given back, and taken by another operation, while a backend
+ *	 remembers it: each use compares the key first.  Places are given back
+ *	 when the trigger is gone, so nobody is between comparing and adding.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "trigger/tally.h"
+
+#define PLACES		256
+
+typedef struct Place
+{
+	pg_atomic_uint64 key;		/* 0: free */
+	pg_atomic_uint64 counts[MIGSPEC_TALLIES];
+} Place;
+
+PG_FUNCTION_INFO_V1(migspec_conflicts_pending);
+
+static Place *places = NULL;
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static void
+shmem_request(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	RequestAddinShmemSpace(sizeof(Place) * PLACES);
+}
+
+static void
+shmem_startup(void)
+{
+	bool		found;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	places = ShmemInitStruct("migspec tallies", sizeof(Place) * PLACES, &found);
+	for (int i = 0; i < PLACES && !found; i++)
+	{
+		pg_atomic_init_u64(&places[i].key, 0);
+		for (int j = 0; j < MIGSPEC_TALLIES; j++)
+			pg_atomic_init_u64(&places[i].counts[j], 0);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* see tally.h */
+void
+migspec_tally_init(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
+}
+
+/*
+ * Database and operation in one number.  Ids that differ by four billion
+ * would be taken for each other; only one of them is active.
+ */
+static uint64
+key_of(Oid dboid, int64 operation_id)
+{
+	return ((uint64) dboid << 32) | (uint32) operation_id;
+}
+
+/*
+ * The place of a key, or a free one that is claimed for it; -1 if there is
+ * none.
+ */
+static int
+find_place(uint64 key)
+{
+	for (int i = 0; i < PLACES; i++)
+	{
+		if (pg_atomic_read_u64(&places[i].key) == key)
+			return i;
+	}
+	for (int i = 0; i < PLACES; i++)
+	{
+		uint64		expected = 0;
+
+		if (pg_atomic_compare_exchange_u64(&places[i].key, &expected, key) ||
+			expected == key)
+			return i;
+	}
+	return -1;
+}
+
+/* see tally.h */
+void
+migspec_tally_add(int64 operation_id, MigspecTally what, int *place)
+{
+	uint64		key = key_of(MyDatabaseId, operation_id);
+
+	if (places == NULL || operation_id == 0)
+		return;
+	if (*place < 0 || pg_atomic_read_u64(&places[*place].key) != key)
+		*place = find_place(key);
+	if (*place >= 0)
+		pg_atomic_fetch_add_u64(&places[*place].counts[what], 1);
+}
+
+/* see tally.h */
+List *
+migspec_tally_read(void)
+{
+	List	   *result = NIL;
+
+	for (int i = 0; places != NULL && i < PLACES; i++)
+	{
+		uint64		key = pg_atomic_read_u64(&places[i].key);
+		MigspecTallied *tallied;
+
+		if ((Oid) (key >> 32) != MyDatabaseId)
+			continue;
+		tallied = palloc(sizeof(MigspecTallied));
+		tallied->place = i;
+		tallied->operation_id = (int64) (key & PG_UINT32_MAX);
+		for (int j = 0; j < MIGSPEC_TALLIES; j++)
+			tallied->counts[j] = pg_atomic_read_u64(&places[i].counts[j]);
+		result = lappend(result, tallied);
+	}
+	return result;
+}
+
+/* see tally.h */
+void
+migspec_tally_stored(const MigspecTallied *tallied)
+{
+	for (int j = 0; j < MIGSPEC_TALLIES; j++)
+		pg_atomic_fetch_sub_u64(&places[tallied->place].counts[j],
+								(int64) tallied->counts[j]);
+}
+
+static void
+free_place(int place)
+{
+	for (int j = 0; j < MIGSPEC_TALLIES; j++)
+		pg_atomic_write_u64(&places[place].counts[j], 0);
+	pg_write_barrier();
+	pg_atomic_write_u64(&places[place].key, 0);
+}
+
+/* see tally.h */
+void
+migspec_tally_forget(const MigspecTallied *tallied)
+{
+	free_place(tallied->place);
+}
+
+/* see tally.h */
+void
+migspec_tally_forget_database(Oid dboid)
+{
+	for (int i = 0; places != NULL && i < PLACES; i++)
+	{
+		if ((Oid) (pg_atomic_read_u64(&places[i].key) >> 32) == dboid)
+			free_place(i);
+	}
+}
+
+/*
+ * migspec.conflicts_pending(operation_id) -- conflicts that were counted but
+ * are not in the catalog yet.
+ */
+Datum
+migspec_conflicts_pending(PG_FUNCTION_ARGS)
+{
+	uint64		key = key_of(MyDatabaseId, PG_GETARG_INT64(0));
+	uint64		pending = 0;
+
+	for (int i = 0; places != NULL && i < PLACES; i++)
+	{
+		if (pg_atomic_read_u64(&places[i].key) == key)
+			pending += pg_atomic_read_u64(&places[i].counts[MIGSPEC_TALLY_CONFLICTS]);
+	}
+	PG_RETURN_INT64((int64) pending);
+}

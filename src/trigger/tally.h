@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * tally.h
+ *		What the sync trigger counts, in shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIGSPEC_TALLY_H
+#define MIGSPEC_TALLY_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+
+/* what is counted, for each operation */
+typedef enum MigspecTally
+{
+	MIGSPEC_TALLY_CONFLICTS,	/* both columns written, and they disagreed */
+	MIGSPEC_TALLY_OVERRULED		/* rows written while another trigger fired
+								 * after the sync trigger */
+} MigspecTally;
+
+#define MIGSPEC_TALLIES		(MIGSPEC_TALLY_OVERRULED + 1)
+
+/* the counts of one operation of this database */
+typedef struct MigspecTallied
+{
+	int			place;
+	int64		operation_id;
+	uint64		counts[MIGSPEC_TALLIES];
+} MigspecTallied;
+
+/* ask for shared memory; only when the library is preloaded */
+extern void migspec_tally_init(void);
+
+/*
+ * Count one more.  "place" is the caller's memory of where the operation's
+ * counters are, initially -1.  Takes no lock and raises no error; does nothing
+ * without shared memory, for operation 0, or if all places are taken.
+ */
+extern void migspec_tally_add(int64 operation_id, MigspecTally what, int *place);
+
+/* this database's counters, as a List of MigspecTallied * */
+extern List *migspec_tally_read(void);
+
+/* what was read is in the catalog now */
+extern void migspec_tally_stored(const MigspecTallied *tallied);
+
+/* give the place back: nobody counts for the operation any more */
+extern void migspec_tally_forget(const MigspecTallied *tallied);
+
+/* the database, or the extension in it, is gone */
+extern void migspec_tally_forget_database(Oid dboid);
+
+#endif							/* MIGSPEC_TALLY_H */

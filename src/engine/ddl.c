@@ -29,9 +29,9 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_type.h"
 #include "commands/portalcmds.h"
 #include "common/pg_prng.h"
+#include "engine/blockers.h"
 #include "engine/ddl.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
@@ -42,8 +42,6 @@
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -62,6 +60,15 @@
 
 #define FIRST_PAUSE_MS		50
 #define LONGEST_PAUSE_MS	5000
+
+/* one attempt to get all locks */
+typedef struct Attempt
+{
+	TimestampTz start;
+	Oid			relid;			/* what is being waited for, or InvalidOid */
+	LOCKMODE	mode;
+	List	   *blockers;		/* who was in the way; see blockers.h */
+} Attempt;
 
 /*
  * Give lock waits at most so many milliseconds, until the end of the
@@ -85,84 +92,60 @@ compare_targets(const ListCell *a, const ListCell *b)
 }
 
 /*
+ * Lock one relation, if need be waiting for what is left of the time.
+ */
+static void
+lock_relation(Attempt *attempt, Oid relid, LOCKMODE mode)
+{
+	long		waited;
+
+	if (ConditionalLockRelationOid(relid, mode))
+		return;
+	attempt->relid = relid;
+	attempt->mode = mode;
+	attempt->blockers = migspec_blockers(relid, mode, true);
+	waited = TimestampDifferenceMilliseconds(attempt->start, GetCurrentTimestamp());
+	set_lock_timeout(migspec_lock_timeout - (int) waited);
+	LockRelationOid(relid, mode);
+	attempt->relid = InvalidOid;
+}
+
+/*
  * Lock one table and its partitions.
  */
 static void
-lock_target(const MigspecLockTarget *target)
+lock_target(Attempt *attempt, const MigspecLockTarget *target)
 {
-	LockRelationOid(target->relid, target->mode);
+	ListCell   *lc;
+
+	lock_relation(attempt, target->relid, target->mode);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(target->relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIGSPEC_UNDEFINED_TABLE),
 				 errmsg("table with OID %u of the migration no longer exists",
 						target->relid),
 				 errhint("Roll the migration back.")));
-	if (get_rel_relkind(target->relid) == RELKIND_PARTITIONED_TABLE)
-		(void) find_all_inheritors(target->relid, target->mode, NULL);
+	if (get_rel_relkind(target->relid) != RELKIND_PARTITIONED_TABLE)
+		return;
+	foreach(lc, find_all_inheritors(target->relid, NoLock, NULL))
+		lock_relation(attempt, lfirst_oid(lc), target->mode);
+
+	/* those that came before we had the lock of their parent */
+	(void) find_all_inheritors(target->relid, target->mode, NULL);
 }
 
 /*
  * Lock all targets, waiting at most migspec.lock_timeout for all of them.
  */
 static void
-lock_targets(List *targets)
+lock_targets(Attempt *attempt, List *targets)
 {
-	TimestampTz start = GetCurrentTimestamp();
 	ListCell   *lc;
 
-	foreach(lc, targets)
-	{
-		long		waited = TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
-
-		set_lock_timeout(migspec_lock_timeout - (int) waited);
-		lock_target(lfirst(lc));
-	}
 	set_lock_timeout(migspec_lock_timeout);
-}
-
-/*
- * Those who hold locks on the targets that conflict with ours, as text.
- */
-static char *
-blockers(List *targets)
-{
-	StringInfoData text;
-	MigspecIdentity identity;
-	ListCell   *lc;
-
-	initStringInfo(&text);
-	SPI_connect();
-	migspec_become_extension(&identity);
 	foreach(lc, targets)
-	{
-		MigspecLockTarget *target = lfirst(lc);
-		List	   *modes = NIL;
-		MigspecParam params[2];
-
-		for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
-		{
-			if (DoLockModesConflict(mode, target->mode))
-				modes = lappend(modes, unconstify(char *, GetLockmodeName(DEFAULT_LOCKMETHOD, mode)));
-		}
-		params[0] = MIGSPEC_REGCLASS(target->relid);
-		params[1] = MIGSPEC_DATUM(TEXTARRAYOID, migspec_text_array(modes), false);
-		migspec_sql("SELECT pg_catalog.format('%s holds %s on %s',"
-					" coalesce(pg_catalog.format('pid %s (%s%s, %s since %s)', a.pid, a.usename,"
-					"   CASE WHEN a.application_name <> '' THEN ', ' || a.application_name END,"
-					"   a.state, a.xact_start::pg_catalog.timestamptz(0)),"
-					"  'a prepared transaction'), l.mode, l.relation::pg_catalog.regclass) AS blocker"
-					" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
-					" WHERE l.locktype = 'relation' AND l.granted AND l.relation = $1::pg_catalog.oid"
-					" AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
-					" AND l.mode = ANY ($2) AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()"
-					" ORDER BY a.xact_start LIMIT 5", 2, params);
-		for (uint64 i = 0; i < SPI_processed; i++)
-			appendStringInfo(&text, "%s%s", text.len ? "; " : "",
-							 migspec_spi_text(i, "blocker"));
-	}
-	migspec_restore_identity(&identity);
-	SPI_finish();
-	return text.len ? text.data : pstrdup("no longer known");
+		lock_target(attempt, lfirst(lc));
+	set_lock_timeout(migspec_lock_timeout);
 }
 
 /*
@@ -177,16 +160,39 @@ pause_for(int ms)
 	CHECK_FOR_INTERRUPTS();
 }
 
+static bool
+is_lock_failure(const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/*
+ * A lock was not granted: who has it now?
+ */
+static void
+look_for_blockers(Attempt *attempt)
+{
+	if (OidIsValid(attempt->relid))
+		attempt->blockers =
+			migspec_blockers_merge(attempt->blockers,
+								   migspec_blockers(attempt->relid, attempt->mode, false));
+	else
+		attempt->blockers = NIL;	/* a statement of "work" wanted another
+									 * lock */
+}
+
 /*
  * One attempt in a subtransaction.  Returns NULL if it succeeded, the error
- * if it may be tried again; other errors propagate.
+ * and who was in the way if it may be tried again; other errors propagate.
  */
 static ErrorData *
-attempt(List *targets, void (*work) (void *arg), void *arg)
+attempt_once(List *targets, void (*work) (void *arg), void *arg, List **blockers)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile edata = NULL;
+	Attempt		attempt = {GetCurrentTimestamp(), InvalidOid, NoLock, NIL};
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -194,7 +200,7 @@ attempt(List *targets, void (*work) (void *arg), void *arg)
 	{
 		int			level = NewGUCNestLevel();
 
-		lock_targets(targets);
+		lock_targets(&attempt, targets);
 		work(arg);
 		AtEOXact_GUC(false, level);
 		ReleaseCurrentSubTransaction();
@@ -204,15 +210,17 @@ attempt(List *targets, void (*work) (void *arg), void *arg)
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		FlushErrorState();
+		if (is_lock_failure(edata))
+			look_for_blockers(&attempt);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 
-	if (edata != NULL && edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-		edata->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+	if (edata != NULL && !is_lock_failure(edata))
 		ReThrowError(edata);
+	*blockers = attempt.blockers;
 	return edata;
 }
 
@@ -230,13 +238,14 @@ migspec_ddl_run(const MigspecMigration *migration, const char *what,
 	list_sort(targets, compare_targets);
 	for (int tries = 1;; tries++)
 	{
-		ErrorData  *edata = attempt(targets, work, arg);
+		List	   *blockers = NIL;
+		ErrorData  *edata = attempt_once(targets, work, arg, &blockers);
 		long		waited;
 		char	   *who;
 
 		if (edata == NULL)
 			return;
-		who = blockers(targets);
+		who = migspec_blockers_text(blockers, migration->owner);
 		waited = TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
 		if (waited + pause_ms > migspec_lock_retry_deadline)
 			ereport(ERROR,

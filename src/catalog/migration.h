@@ -49,6 +49,7 @@ typedef struct MigspecOperation
 	char	   *down_sql;
 	List	   *down_columns;
 	bool		is_volatile;	/* up or down gives another value each time */
+	char	   *planned_for;	/* table and columns, as text for comparison */
 } MigspecOperation;
 
 typedef struct MigspecMigration

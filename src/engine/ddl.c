@@ -65,6 +65,7 @@
 typedef struct Attempt
 {
 	TimestampTz start;
+	bool		planned;		/* the migration has not changed anything yet */
 	Oid			relid;			/* what is being waited for, or InvalidOid */
 	LOCKMODE	mode;
 	List	   *blockers;		/* who was in the way; see blockers.h */
@@ -121,9 +122,11 @@ lock_target(Attempt *attempt, const MigspecLockTarget *target)
 	lock_relation(attempt, target->relid, target->mode);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(target->relid)))
 		ereport(ERROR,
-				(errcode(ERRCODE_MIGSPEC_UNDEFINED_TABLE),
+				(errcode(attempt->planned ? ERRCODE_MIGSPEC_CHANGED_SINCE_PLAN :
+						 ERRCODE_MIGSPEC_UNDEFINED_TABLE),
 				 errmsg("table with OID %u of the migration no longer exists",
 						target->relid),
+				 attempt->planned ? errhint("Call migspec_plan again.") :
 				 errhint("Roll the migration back.")));
 	if (get_rel_relkind(target->relid) != RELKIND_PARTITIONED_TABLE)
 		return;
@@ -187,13 +190,15 @@ look_for_blockers(Attempt *attempt)
  * and who was in the way if it may be tried again; other errors propagate.
  */
 static ErrorData *
-attempt_once(List *targets, void (*work) (void *arg), void *arg, List **blockers)
+attempt_once(const MigspecMigration *migration, List *targets,
+			 void (*work) (void *arg), void *arg, List **blockers)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile edata = NULL;
-	Attempt		attempt = {GetCurrentTimestamp(), InvalidOid, NoLock, NIL};
+	Attempt		attempt = {.start = GetCurrentTimestamp()};
 
+	attempt.planned = migration->phase == MIGSPEC_PLANNED;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -239,7 +244,7 @@ migspec_ddl_run(const MigspecMigration *migration, const char *what,
 	for (int tries = 1;; tries++)
 	{
 		List	   *blockers = NIL;
-		ErrorData  *edata = attempt_once(targets, work, arg, &blockers);
+		ErrorData  *edata = attempt_once(migration, targets, work, arg, &blockers);
 		long		waited;
 		char	   *who;
 

@@ -198,47 +198,6 @@ rename_operations(MigspecMigration *migration, MigspecPhase phase)
 }
 
 /*
- * Refuse to go on if something has come to hang on an old column that the
- * plan does not carry.
- */
-static void
-check_drift(const MigspecMigration *migration)
-{
-	List	   *steps = migspec_step_load(migration->id);
-	ListCell   *lc;
-	ListCell   *lc2;
-	ListCell   *lc3;
-
-	foreach(lc, migration->operations)
-	{
-		MigspecOperation *op = lfirst(lc);
-
-		if (op->old_name == NULL)
-			continue;
-		foreach(lc2, migspec_carry_identities(op))
-		{
-			bool		planned = false;
-
-			foreach(lc3, steps)
-			{
-				MigspecStep *step = lfirst(lc3);
-
-				planned = planned || (step->carries && strcmp(step->carries, lfirst(lc2)) == 0);
-			}
-			if (!planned)
-				ereport(ERROR,
-						(errcode(ERRCODE_MIGSPEC_CHANGED_SINCE_PLAN),
-						 errmsg("%s of column \"%s\" has come or changed since migration \"%s\" was planned",
-								(char *) lfirst(lc2), op->old_name, migration->name),
-						 errdetail("The plan does not carry it to the new column, so it would be lost."),
-						 migration->phase == MIGSPEC_PLANNED ?
-						 errhint("Call migspec_plan again.") :
-						 errhint("Drop it and create it again after finish, or roll back and plan again.")));
-		}
-	}
-}
-
-/*
  * Refuse to go on if a table is not kept in sync any more.
  */
 static void
@@ -266,6 +225,41 @@ check_sync_triggers(const MigspecMigration *migration)
 }
 
 /*
+ * Run one step.  An error that says that the statement does not fit, of a
+ * plan that fitted when it was made, is one of ours.
+ */
+static void
+run_step(const Move *move, const MigspecStep *step)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		migspec_ddl_step(step, move->undo);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		if (move->to != MIGSPEC_EXPANDED ||
+			ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+			geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_CHANGED_SINCE_PLAN),
+				 errmsg("a statement of migration \"%s\" no longer fits the database: %s",
+						move->migration->name, edata->message),
+				 errdetail("Something has changed since the migration was planned. The statement is: %s",
+						   step->statement),
+				 errhint("Call migspec_plan again.")));
+	}
+	PG_END_TRY();
+}
+
+/*
  * One attempt of a move; the locks are held.
  */
 static void
@@ -276,8 +270,10 @@ make_move(void *arg)
 	ListCell   *lc;
 
 	/* under the lock, so that nothing can come in between */
+	if (move->to == MIGSPEC_EXPANDED)
+		migspec_check_subjects(&migration);
 	if (move->to == MIGSPEC_EXPANDED || move->to == MIGSPEC_SWITCHED)
-		check_drift(&migration);
+		migspec_check_drift(&migration);
 	if (move->to == MIGSPEC_SWITCHED)
 		check_sync_triggers(&migration);
 	if (move->to == MIGSPEC_EXPANDED)
@@ -286,7 +282,7 @@ make_move(void *arg)
 	{
 		MigspecStep *step = lfirst(lc);
 
-		migspec_ddl_step(step, move->undo);
+		run_step(move, step);
 		migspec_step_set_done(migration.id, step->ordinal, !move->undo);
 		CommandCounterIncrement();
 	}
@@ -356,6 +352,7 @@ migspec_phase_expand(const char *name)
 {
 	MigspecMigration *migration = load_in_phase(name, MIGSPEC_PLANNED, "migspec_expand");
 
+	migspec_check_subjects(migration);
 	check_owner(migration);
 	run_move(migration, MIGSPEC_EXPANDED, false, "expand");
 }

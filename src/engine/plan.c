@@ -638,6 +638,7 @@ migspec_plan_create(const char *name, Jsonb *operations,
 	{
 		MigspecOperation *op = ((MigspecChange *) lfirst(lc))->op;
 
+		op->planned_for = migspec_plan_subject(op);
 		if (op->old_name)
 			migspec_carry_check(&migration, op);
 	}

@@ -53,6 +53,21 @@ extern void migspec_plan_steps(MigspecPlan *plan);
 /* estimated rows of a table, with its partitions */
 extern double migspec_table_rows(Oid relid);
 
+/*
+ * drift.c: what the plan of an operation is made for: the table, and those of
+ * the columns that it names which exist, with their types.  NULL if there is
+ * no such table.  Takes no lock.
+ */
+extern char *migspec_plan_subject(const MigspecOperation *op);
+
+/*
+ * drift.c: error MG305 if what the migration was planned for has changed
+ * (only in phase planned), or if something has come to hang on an old column
+ * that the plan does not carry (in any phase).
+ */
+extern void migspec_check_subjects(const MigspecMigration *migration);
+extern void migspec_check_drift(const MigspecMigration *migration);
+
 /* sample.c: run up and down on some rows of each table; errors MG203 */
 extern void migspec_sample_check(MigspecPlan *plan);
 

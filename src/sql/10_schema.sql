@@ -97,7 +97,8 @@ COMMENT ON TABLE migspec.target IS 'the tables that an active migration holds, e
  *
  * old_name and new_name are what applications call the two; old_column and
  * new_column are the names that the physical columns bear right now, which
- * change with the phases.
+ * change with the phases.  planned_for is what the plan was made for: table
+ * and columns, as text.
  */
 CREATE TABLE migspec.operation (
 	id			bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -118,6 +119,7 @@ CREATE TABLE migspec.operation (
 	down_sql	text,
 	down_columns text[],
 	volatile	boolean NOT NULL DEFAULT false,
+	planned_for	text,
 	UNIQUE (migration_id, ordinal)
 );
 COMMENT ON TABLE migspec.operation IS 'the operations of a migration: old column, new column, and the expressions between them';

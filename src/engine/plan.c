@@ -9,7 +9,7 @@
  * cannot be carried over, a table that another migration holds.
  *
  * Runs in the author's transaction, with the author's rights and search path;
- * takes ACCESS SHARE locks on the tables.  Two plans of one name at a time:
+ * takes ACCESS SHARE locks on the tables, until the plan is made.  Two plans of one name at a time:
  * the lock on the name's row, or the unique index on it, lets one win.
  *
  *-------------------------------------------------------------------------
@@ -41,6 +41,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
@@ -596,6 +597,75 @@ compare_oids(const ListCell *a, const ListCell *b)
 }
 
 /*
+ * Find, check and try everything that the document names, and make the steps.
+ */
+static void
+make_plan(MigspecPlan *plan, Jsonb *operations, char *version_schema)
+{
+	MigspecMigration *migration = plan->migration;
+	MigspecIdentity identity;
+	ListCell   *lc;
+
+	plan->changes = parse_changes(operations, version_schema ? NULL : &version_schema);
+	refuse_version_schema(version_schema);
+	foreach(lc, plan->changes)
+	{
+		MigspecOperation *op = ((MigspecChange *) lfirst(lc))->op;
+
+		migration->operations = lappend(migration->operations, op);
+		migration->relids = list_append_unique_oid(migration->relids, op->relid);
+	}
+	list_sort(migration->relids, compare_oids);
+	check_not_busy(migration);
+
+	/* ids come first: the names of hidden columns are made of them */
+	migspec_operation_assign_ids(migration);
+	foreach(lc, plan->changes)
+		migspec_op_columns_at(((MigspecChange *) lfirst(lc))->op, MIGSPEC_PLANNED);
+	foreach(lc, plan->changes)
+		resolve_expressions(lfirst(lc), plan->changes);
+	foreach(lc, plan->changes)
+	{
+		MigspecOperation *op = ((MigspecChange *) lfirst(lc))->op;
+
+		op->planned_for = migspec_plan_subject(op);
+		if (op->old_name)
+			migspec_carry_check(migration, op);
+	}
+	migspec_sample_check(plan);
+	foreach(lc, migration->relids)
+		warn_if_published(lfirst_oid(lc));
+
+	migspec_become_owner(GetUserId(), &identity);
+	migspec_plan_steps(plan);
+	migspec_restore_identity(&identity);
+}
+
+/*
+ * The same, and let go of the locks that it took: what follows may wait for
+ * locks of its own, with pauses in which no lock may be held.  Whoever acts on
+ * the plan looks whether the tables are still what they were (drift.c).
+ *
+ * Locks belong to a resource owner, hence one of its own.
+ */
+static void
+make_plan_and_unlock(MigspecPlan *plan, Jsonb *operations, char *version_schema)
+{
+	ResourceOwner caller = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(caller, "migspec plan");
+
+	/* an abort gives it up with its parent */
+	CurrentResourceOwner = owner;
+	make_plan(plan, operations, version_schema);
+	CurrentResourceOwner = caller;
+
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, true, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, true, false);
+	ResourceOwnerDelete(owner);
+}
+
+/*
  * migspec_plan_create -- see plan.h.
  */
 int64
@@ -604,52 +674,17 @@ migspec_plan_create(const char *name, Jsonb *operations,
 {
 	MigspecMigration migration = {0};
 	MigspecPlan plan = {&migration, NIL, NIL};
-	char	   *version_schema = options->version_schema;
-	MigspecIdentity identity;
-	ListCell   *lc;
 
 	replace_earlier(name);
-	plan.changes = parse_changes(operations, version_schema ? NULL : &version_schema);
-	refuse_version_schema(version_schema);
-
 	migration.name = pstrdup(name);
 	migration.owner = GetUserId();
 	migration.phase = MIGSPEC_PLANNED;
 	migration.author_search_path = pstrdup(namespace_search_path);
 	migration.conflict_policy = options->conflict_policy;
 	migration.allow_irreversible = options->allow_irreversible;
-	foreach(lc, plan.changes)
-	{
-		MigspecOperation *op = ((MigspecChange *) lfirst(lc))->op;
-
-		migration.operations = lappend(migration.operations, op);
-		migration.relids = list_append_unique_oid(migration.relids, op->relid);
-	}
-	list_sort(migration.relids, compare_oids);
-	check_not_busy(&migration);
-
-	/* ids come first: the names of hidden columns are made of them */
-	migspec_operation_assign_ids(&migration);
-	foreach(lc, plan.changes)
-		migspec_op_columns_at(((MigspecChange *) lfirst(lc))->op, MIGSPEC_PLANNED);
-	foreach(lc, plan.changes)
-		resolve_expressions(lfirst(lc), plan.changes);
-	foreach(lc, plan.changes)
-	{
-		MigspecOperation *op = ((MigspecChange *) lfirst(lc))->op;
-
-		op->planned_for = migspec_plan_subject(op);
-		if (op->old_name)
-			migspec_carry_check(&migration, op);
-	}
-	migspec_sample_check(&plan);
-	foreach(lc, migration.relids)
-		warn_if_published(lfirst_oid(lc));
+	make_plan_and_unlock(&plan, operations, options->version_schema);
 
 	migspec_migration_insert(&migration, JsonbPGetDatum(operations), options->contract_grace);
-	migspec_become_owner(GetUserId(), &identity);
-	migspec_plan_steps(&plan);
-	migspec_restore_identity(&identity);
 	migspec_step_store(migration.id, plan.steps);
 	migspec_event(migration.id, migration.name, "planned", false,
 				  "steps", psprintf("%d", list_length(plan.steps)), NULL);

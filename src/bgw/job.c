@@ -481,14 +481,18 @@ run_verify_safely(Job *job)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *edata = migspec_error_caught(job->cxt, true);
+		bool		known = geterrcode() == ERRCODE_MIGSPEC_SYNC_TRIGGER_MISSING;
+		ErrorData  *edata = migspec_error_caught(job->cxt, !known);
 		char	   *message;
 
 		message = psprintf("%s: %s", unpack_sql_state(edata->sqlerrcode),
 						   edata->message);
 		if (edata->detail != NULL)
 			message = psprintf("%s (%s)", message, edata->detail);
-		migspec_slot_set_outcome(MIGSPEC_OUTCOME_FAILED, message);
+
+		/* that without a trigger is a result: the session finds it as well */
+		migspec_slot_set_outcome(known ? MIGSPEC_OUTCOME_OK : MIGSPEC_OUTCOME_FAILED,
+								 message);
 	}
 	PG_END_TRY();
 }

@@ -341,6 +341,8 @@ check_no_difference(const MigspecMigration *migration)
 			(errcode(ERRCODE_MIGSPEC_ROWS_DIFFER),
 			 errmsg("old and new columns of migration \"%s\" were not found equal",
 					migration->name),
+			 migration->rows_differing < 0 ?
+			 errdetail("The last verification did not compare all rows.") : 0,
 			 errhint("Look at migspec.difference, mend the rows, and call migspec_verify again.")));
 }
 

@@ -87,6 +87,22 @@ append_leaves(List *tables, Oid root)
 }
 
 /* see tables.h */
+bool
+migspec_table_is_synchronised(const MigspecMigration *migration, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, migration->operations)
+	{
+		MigspecOperation *op = lfirst(lc);
+
+		if (op->relid == relid && op->up != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* see tables.h */
 List *
 migspec_tables(const MigspecMigration *migration)
 {
@@ -97,6 +113,8 @@ migspec_tables(const MigspecMigration *migration)
 	{
 		Oid			relid = lfirst_oid(lc);
 
+		if (!migspec_table_is_synchronised(migration, relid))
+			continue;
 		LockRelationOid(relid, AccessShareLock);
 		switch (get_rel_relkind(relid))
 		{

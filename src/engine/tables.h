@@ -22,8 +22,15 @@ typedef struct MigspecTable
 } MigspecTable;
 
 /*
- * The tables of a migration, as a List of MigspecTable *, ascending by OID
- * within each target.  Needs a transaction; takes ACCESS SHARE locks.  Error
+ * Has this table of the migration a sync trigger?  A column that is only
+ * added, with a constant default, needs none.
+ */
+extern bool migspec_table_is_synchronised(const MigspecMigration *migration,
+										  Oid relid);
+
+/*
+ * The tables of a migration whose rows it changes, as a List of MigspecTable *,
+ * ascending by OID within each target.  Needs a transaction; takes ACCESS SHARE locks.  Error
  * MG101 if a target does not exist any more.
  */
 extern List *migspec_tables(const MigspecMigration *migration);

@@ -14,8 +14,9 @@
  * transaction: the trigger is there and fires always, and the table's file is
  * still the one that the comparison began with.
  *
- * Crash behaviour: the outcome is stored at the end, in one transaction; what
- * was found until then is removed by the next verification.
+ * Crash behaviour: the outcome of an earlier verification is removed at the
+ * begin, the new one is stored at the end, in one transaction; what was found
+ * until then is removed by the next verification.
  *
  * Interleavings that must be survived:
  *
@@ -70,7 +71,16 @@ typedef struct Verification
 	int64		rows_compared;	/* of tables that are complete */
 	int64		rows_differing;
 	List	   *tables_done;	/* OIDs */
+	List	   *targets;		/* of TargetCount *; a target is several
+								 * tables if it is partitioned */
 } Verification;
+
+/* rows of one target */
+typedef struct TargetCount
+{
+	Oid			root;
+	int64		rows_compared;
+} TargetCount;
 
 /* The scan of one table, from transaction to transaction */
 typedef struct VerifyScan
@@ -378,6 +388,27 @@ scan_chunk(VerifyScan *scan)
 }
 
 static void
+count_for_target(Verification *verification, Oid root, int64 rows_compared)
+{
+	TargetCount *count;
+	ListCell   *lc;
+
+	foreach(lc, verification->targets)
+	{
+		count = lfirst(lc);
+		if (count->root == root)
+		{
+			count->rows_compared += rows_compared;
+			return;
+		}
+	}
+	count = palloc(sizeof(TargetCount));
+	count->root = root;
+	count->rows_compared = rows_compared;
+	verification->targets = lappend(verification->targets, count);
+}
+
+static void
 verify_table(Verification *verification, const MigspecTable *table)
 {
 	VerifyScan	scan = {0};
@@ -390,6 +421,7 @@ verify_table(Verification *verification, const MigspecTable *table)
 	while (scan_chunk(&scan));
 	verification->rows_compared += scan.rows_compared;
 	verification->rows_differing += scan.rows_differing;
+	count_for_target(verification, scan.root, scan.rows_compared);
 	verification->tables_done = lappend_oid(verification->tables_done,
 											table->relid);
 }
@@ -421,10 +453,41 @@ next_table(Verification *verification, MigspecTable *next)
 	return found;
 }
 
+/*
+ * What an earlier verification found does not hold any more: if this one
+ * comes to no end, there is no outcome.
+ */
+static void
+forget_outcome(const Verification *verification)
+{
+	migspec_worker_begin_xact();
+	forget_differences(verification->migration_id, InvalidOid);
+	migspec_catalog_sql("UPDATE migspec.migration SET verified_at = NULL,"
+						" rows_compared = NULL, rows_differing = NULL"
+						" WHERE id = $1",
+						MIGSPEC_PARAMS(MIGSPEC_INT8(verification->migration_id)));
+	migspec_catalog_sql("UPDATE migspec.operation SET rows_compared = NULL"
+						" WHERE migration_id = $1",
+						MIGSPEC_PARAMS(MIGSPEC_INT8(verification->migration_id)));
+	migspec_worker_commit_xact(verification->cxt);
+}
+
 static void
 store_outcome(const Verification *verification)
 {
+	ListCell   *lc;
+
 	migspec_worker_begin_xact();
+	foreach(lc, verification->targets)
+	{
+		TargetCount *count = lfirst(lc);
+
+		migspec_catalog_sql("UPDATE migspec.operation SET rows_compared = $3"
+							" WHERE migration_id = $1 AND relation = $2 AND up IS NOT NULL",
+							MIGSPEC_PARAMS(MIGSPEC_INT8(verification->migration_id),
+										   MIGSPEC_REGCLASS(count->root),
+										   MIGSPEC_INT8(count->rows_compared)));
+	}
 	migspec_catalog_sql("UPDATE migspec.migration SET verified_at = now(),"
 						" rows_compared = $2, rows_differing = $3"
 						" WHERE id = $1",
@@ -448,9 +511,7 @@ migspec_verify_run(int64 migration_id)
 											 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(verification.cxt);
 
-	migspec_worker_begin_xact();
-	forget_differences(migration_id, InvalidOid);
-	migspec_worker_commit_xact(verification.cxt);
+	forget_outcome(&verification);
 	while (next_table(&verification, &table))
 		verify_table(&verification, &table);
 	store_outcome(&verification);

@@ -98,7 +98,7 @@ COMMENT ON TABLE migspec.target IS 'the tables that an active migration holds, e
  * old_name and new_name are what applications call the two; old_column and
  * new_column are the names that the physical columns bear right now, which
  * change with the phases.  planned_for is what the plan was made for: table
- * and columns, as text.
+ * and columns, as text.  rows_compared is of the last verification.
  */
 CREATE TABLE migspec.operation (
 	id			bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -120,6 +120,7 @@ CREATE TABLE migspec.operation (
 	down_columns text[],
 	volatile	boolean NOT NULL DEFAULT false,
 	planned_for	text,
+	rows_compared bigint,
 	UNIQUE (migration_id, ordinal)
 );
 COMMENT ON TABLE migspec.operation IS 'the operations of a migration: old column, new column, and the expressions between them';

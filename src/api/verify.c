@@ -57,29 +57,27 @@ static MigspecCheck *
 check_trigger(Oid relid)
 {
 	char	   *name = migspec_relation_name(relid);
-	List	   *missing = NIL;
+	char	   *trouble = NULL;
+	int			others = -1;
 	ListCell   *cell;
 
 	foreach(cell, find_all_inheritors(relid, AccessShareLock, NULL))
 	{
 		Relation	rel = table_open(lfirst_oid(cell), NoLock);
+		char	   *here = NULL;
 
-		if (rel->rd_rel->relkind == RELKIND_RELATION &&
-			migspec_sync_pairs(rel) == NIL)
-			missing = lappend(missing,
-							  migspec_relation_name(lfirst_oid(cell)));
+		if (rel->rd_rel->relkind == RELKIND_RELATION)
+			here = migspec_sync_trouble(rel);
+		if (here != NULL && ++others == 0)
+			trouble = psprintf("of %s %s", migspec_relation_name(lfirst_oid(cell)), here);
 		table_close(rel, NoLock);
 	}
 
-	if (missing == NIL)
-		return make_check("sync trigger", true,
-						  psprintf("enabled on %s", name));
-	return make_check("sync trigger", false,
-					  psprintf(ngettext("missing or disabled on %s",
-										"missing or disabled on %s and %d more",
-										list_length(missing)),
-							   (char *) linitial(missing),
-							   list_length(missing) - 1));
+	if (trouble == NULL)
+		return make_check("sync trigger", true, psprintf("enabled on %s", name));
+	if (others > 0)
+		trouble = psprintf("%s; also wrong on %d more", trouble, others);
+	return make_check("sync trigger", false, trouble);
 }
 
 /*

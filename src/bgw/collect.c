@@ -33,8 +33,9 @@ collect(const MigspecTallied *tallied, MemoryContext cxt)
 	MigspecAdded added;
 
 	migspec_worker_begin_xact();
-	added = migspec_migration_add_conflicts(tallied->operation_id,
-											(int64) tallied->counts[MIGSPEC_TALLY_CONFLICTS]);
+	added = migspec_migration_add_counts(tallied->operation_id,
+										 (int64) tallied->counts[MIGSPEC_TALLY_CONFLICTS],
+										 (int64) tallied->counts[MIGSPEC_TALLY_OVERRULED]);
 	migspec_worker_commit_xact(cxt);
 
 	if (added == MIGSPEC_ADDED)

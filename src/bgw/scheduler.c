@@ -41,11 +41,12 @@
 #include "base/sqlutil.h"
 #include "bgw/collect.h"
 #include "bgw/outbox.h"
+#include "bgw/watch.h"
 #include "bgw/worker.h"
 #include "engine/retry.h"
 #include "migspec.h"
-#include "usage/usage.h"
 #include "trigger/tally.h"
+#include "usage/usage.h"
 
 /* the error of the last look, 0 if there was none: logged once */
 static int	last_error = 0;
@@ -184,9 +185,12 @@ turn(MemoryContext cxt)
 	migspec_outbox_deliver();
 	migspec_usage_store();
 	MemoryContextSwitchTo(cxt);
-	if (!complained_of_version)
-		migspec_collect();
 	start_jobs(due);
+	if (!complained_of_version)
+	{
+		migspec_collect();
+		migspec_watch_triggers();
+	}
 	migspec_worker_activity(NULL);
 	(void) pgstat_report_stat(false);
 	last_error = 0;

@@ -153,7 +153,7 @@ typedef struct MigspecStatus
 
 extern MigspecStatus *migspec_migration_status(int64 id);
 
-/* what became of conflicts that were to be added */
+/* what became of counts that were to be added */
 typedef enum MigspecAdded
 {
 	MIGSPEC_ADDED,
@@ -162,11 +162,20 @@ typedef enum MigspecAdded
 } MigspecAdded;
 
 /*
- * Add conflicts of an operation to those of its migration, in the current
- * transaction, without waiting.  The first one is an event, and so is each
- * time that their number has one more digit.
+ * Add what an operation's trigger has counted to its migration, in the current
+ * transaction, without waiting: conflicts, the first of which is an event, and
+ * so is each time that their number has one more digit; and rows that were
+ * written while another trigger fired after the sync trigger, after which the
+ * last verification is void.
  */
-extern MigspecAdded migspec_migration_add_conflicts(int64 operation_id, int64 n);
+extern MigspecAdded migspec_migration_add_counts(int64 operation_id, int64 conflicts,
+												 int64 overruled);
+
+/*
+ * Note what is wrong with a sync trigger (or, with NULL, that nothing is any
+ * more) as the last error and as an event, once, without waiting.
+ */
+extern void migspec_migration_note_trouble(int64 id, const char *trouble);
 
 /* record a failure of the worker (in the current transaction) */
 extern void migspec_migration_record_error(int64 id, const char *step,

@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "ops/ops.h"
 #include "trigger/sync.h"
+#include "trigger/tally.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -209,17 +210,26 @@ check_sync_triggers(const MigspecMigration *migration)
 	{
 		MigspecOperation *op = lfirst(lc);
 		Relation	rel;
+		char	   *trouble;
 
 		if (op->up == NULL)
 			continue;
 		rel = relation_open(op->relid, AccessShareLock);
-		if (migspec_sync_pairs(rel) == NIL)
+		trouble = migspec_sync_trouble(rel);
+		if (trouble)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIGSPEC_SYNC_TRIGGER_MISSING),
-					 errmsg("the sync trigger of table \"%s\" is missing, disabled, or does not fire last",
-							RelationGetRelationName(rel)),
+					 errmsg("the sync trigger of table \"%s\" %s",
+							RelationGetRelationName(rel), trouble),
 					 errhint("Roll the migration back, or mend the trigger \"%s\" (or rename the one that sorts after it) and verify again.",
 							 MIGSPEC_SYNC_TRIGGER)));
+		if (migspec_tally_pending(op->id, MIGSPEC_TALLY_OVERRULED) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIGSPEC_ROWS_DIFFER),
+					 errmsg("rows of table \"%s\" were written while another trigger fired after the sync trigger",
+							RelationGetRelationName(rel)),
+					 errdetail("Their old and new columns may differ."),
+					 errhint("Call migspec_verify again.")));
 		relation_close(rel, NoLock);
 	}
 }

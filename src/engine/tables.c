@@ -148,10 +148,10 @@ migspec_table_open(Oid relid, LOCKMODE lockmode, List **pairs)
 	if (*pairs == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIGSPEC_SYNC_TRIGGER_MISSING),
-				 errmsg("the sync trigger of table \"%s\" is missing or disabled",
-						RelationGetRelationName(rel)),
+				 errmsg("the sync trigger of table \"%s\" %s",
+						RelationGetRelationName(rel), migspec_sync_trouble(rel)),
 				 errdetail("Without it, rows that are written meanwhile would be missed."),
-				 errhint("Enable it (ALTER TABLE ... ENABLE ALWAYS TRIGGER), or roll the migration back.")));
+				 errhint("Enable it (ALTER TABLE ... ENABLE ALWAYS TRIGGER), rename the trigger that follows it, or roll the migration back.")));
 	return rel;
 }
 

@@ -37,7 +37,7 @@ extern List *migspec_tables(const MigspecMigration *migration);
 
 /*
  * Open a table for a worker.  NULL if it does not exist any more; error
- * MG403, which is transient, if its sync trigger is missing or disabled.
+ * MG403, which is transient, if its sync trigger is missing, disabled or overruled.
  * "pairs" becomes a List of MigspecPair *.
  */
 extern Relation migspec_table_open(Oid relid, LOCKMODE lockmode, List **pairs);

@@ -61,6 +61,8 @@ typedef struct SyncEntry
 
 PG_FUNCTION_INFO_V1(migspec_protect_columns);
 
+static const char *overruling_trigger(Relation rel);
+
 uint64		sync_generation = 1;
 
 static HTAB *sync_cache = NULL;
@@ -246,6 +248,7 @@ build(Relation rel, const Trigger *trigger)
 	relation->owner = rel->rd_rel->relowner;
 	relation->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	pairs = parse_pairs(rel, trigger);
+	relation->overruled = overruling_trigger(rel) != NULL;
 	relation->conflict_is_error = strcmp(trigger->tgargs[0], "error") == 0;
 	relation->npairs = list_length(pairs);
 	relation->pairs = palloc0(sizeof(SyncPair) * relation->npairs);
@@ -412,23 +415,43 @@ find_trigger(Relation rel)
 }
 
 /*
- * Does another trigger change rows after the sync trigger?  They fire in the
- * order of their names.
+ * The name of a trigger that changes rows after the sync trigger, NULL if
+ * there is none.  They fire in the order of their names.
  */
-static bool
-is_overruled(Relation rel)
+static const char *
+overruling_trigger(Relation rel)
 {
 	TriggerDesc *triggers = rel->trigdesc;
 
-	for (int i = 0; i < triggers->numtriggers; i++)
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
 		if (TRIGGER_FOR_BEFORE(trigger->tgtype) && TRIGGER_FOR_ROW(trigger->tgtype) &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) || TRIGGER_FOR_UPDATE(trigger->tgtype)) &&
+			trigger->tgenabled != TRIGGER_DISABLED &&
 			strcmp(trigger->tgname, MIGSPEC_SYNC_TRIGGER) > 0)
-			return true;
+			return pstrdup(trigger->tgname);
 	}
-	return false;
+	return NULL;
+}
+
+/*
+ * migspec_sync_trouble -- see sync.h.  trouble_query in bgw/watch.c is the
+ * same as SQL.
+ */
+char *
+migspec_sync_trouble(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel);
+	const char *other;
+
+	if (trigger == NULL)
+		return pstrdup("is missing");
+	if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+		return pstrdup("is disabled, or not enabled ALWAYS");
+	other = overruling_trigger(rel);
+	return other ? psprintf("is followed by trigger \"%s\"", other) : NULL;
 }
 
 /*
@@ -438,12 +461,7 @@ is_overruled(Relation rel)
 List *
 migspec_sync_pairs(Relation rel)
 {
-	const Trigger *trigger = find_trigger(rel);
-
-	if (trigger == NULL || trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
-		is_overruled(rel))
-		return NIL;
-	return parse_pairs(rel, trigger);
+	return migspec_sync_trouble(rel) ? NIL : parse_pairs(rel, find_trigger(rel));
 }
 
 static bool

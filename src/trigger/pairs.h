@@ -60,6 +60,7 @@ typedef struct SyncRelation
 	TupleDesc	tupdesc;		/* a copy */
 	Oid			owner;
 	bool		conflict_is_error;
+	bool		overruled;		/* another trigger fires after ours */
 	int			npairs;
 	SyncPair   *pairs;
 	ExprContext *econtext;

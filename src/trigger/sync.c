@@ -588,6 +588,11 @@ synchronise_row(SyncRow *row)
 	for (int i = 0; i < row->relation->npairs; i++)
 		synchronise_pair(row, &row->relation->pairs[i]);
 
+	/* what comes after us may undo it: those who watch have to know */
+	if (row->relation->overruled)
+		migspec_tally_add(row->relation->pairs[0].pair.operation_id,
+						  MIGSPEC_TALLY_OVERRULED, &row->relation->pairs[0].tally);
+
 	if (!row->changed)
 		return row->is_update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 	return heap_form_tuple(RelationGetDescr(trigdata->tg_relation),

@@ -42,6 +42,12 @@ extern List *migspec_sync_pairs(Relation rel);
 extern List *migspec_sync_old_columns(Relation rel);
 
 /*
+ * What is wrong with the sync trigger of this relation, as the end of a
+ * sentence that begins with it; NULL if it is at work.  Palloc'd.
+ */
+extern char *migspec_sync_trouble(Relation rel);
+
+/*
  * While set, updates by this backend are the backfill's: the trigger only
  * synchronises rows that are not in sync, and takes no column as written.
  */

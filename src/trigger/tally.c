@@ -191,6 +191,21 @@ migspec_tally_forget_database(Oid dboid)
 	}
 }
 
+/* see tally.h */
+uint64
+migspec_tally_pending(int64 operation_id, MigspecTally what)
+{
+	uint64		key = key_of(MyDatabaseId, operation_id);
+	uint64		pending = 0;
+
+	for (int i = 0; places != NULL && i < PLACES; i++)
+	{
+		if (pg_atomic_read_u64(&places[i].key) == key)
+			pending += pg_atomic_read_u64(&places[i].counts[what]);
+	}
+	return pending;
+}
+
 /*
  * migspec.conflicts_pending(operation_id) -- conflicts that were counted but
  * are not in the catalog yet.
@@ -198,13 +213,6 @@ migspec_tally_forget_database(Oid dboid)
 Datum
 migspec_conflicts_pending(PG_FUNCTION_ARGS)
 {
-	uint64		key = key_of(MyDatabaseId, PG_GETARG_INT64(0));
-	uint64		pending = 0;
-
-	for (int i = 0; places != NULL && i < PLACES; i++)
-	{
-		if (pg_atomic_read_u64(&places[i].key) == key)
-			pending += pg_atomic_read_u64(&places[i].counts[MIGSPEC_TALLY_CONFLICTS]);
-	}
-	PG_RETURN_INT64((int64) pending);
+	PG_RETURN_INT64((int64) migspec_tally_pending(PG_GETARG_INT64(0),
+												  MIGSPEC_TALLY_CONFLICTS));
 }

@@ -42,6 +42,9 @@ extern void migspec_tally_add(int64 operation_id, MigspecTally what, int *place)
 /* this database's counters, as a List of MigspecTallied * */
 extern List *migspec_tally_read(void);
 
+/* what was counted for an operation of this database, and not stored yet */
+extern uint64 migspec_tally_pending(int64 operation_id, MigspecTally what);
+
 /* what was read is in the catalog now */
 extern void migspec_tally_stored(const MigspecTallied *tallied);
 

@@ -390,3 +390,15 @@ migspec_target_release(int64 migration_id)
 	migspec_catalog_sql("DELETE FROM migspec.target WHERE migration_id = $1",
 						MIGSPEC_PARAMS(MIGSPEC_INT8(migration_id)));
 }
+
+/*
+ * Forget rows with errors; see migration.h.
+ */
+void
+migspec_migration_forget_rows(int64 id)
+{
+	migspec_catalog_sql("DELETE FROM migspec.failed_row WHERE migration_id = $1",
+						MIGSPEC_PARAMS(MIGSPEC_INT8(id)));
+	migspec_catalog_sql("DELETE FROM migspec.difference WHERE migration_id = $1",
+						MIGSPEC_PARAMS(MIGSPEC_INT8(id)));
+}

@@ -177,6 +177,12 @@ extern MigspecAdded migspec_migration_add_counts(int64 operation_id, int64 confl
  */
 extern void migspec_migration_note_trouble(int64 id, const char *trouble);
 
+/*
+ * Forget the rows that could not be converted, or were found different: they
+ * hold values of the table, and mean nothing any more.
+ */
+extern void migspec_migration_forget_rows(int64 id);
+
 /* record a failure of the worker (in the current transaction) */
 extern void migspec_migration_record_error(int64 id, const char *step,
 										   ErrorData *edata, bool transient);

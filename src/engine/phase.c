@@ -299,6 +299,8 @@ make_move(void *arg)
 	rename_operations(&migration, move->undo ? MIGSPEC_PLANNED : move->to);
 	if (move->to == MIGSPEC_FINISHED || move->to == MIGSPEC_ROLLED_BACK)
 		migspec_target_release(migration.id);
+	if (move->to == MIGSPEC_ROLLED_BACK)
+		migspec_migration_forget_rows(migration.id);
 	migspec_migration_set_phase(&migration, move->to);
 	migspec_migration_clear_error(migration.id);
 }

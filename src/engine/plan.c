@@ -442,6 +442,19 @@ resolve_expressions(MigspecChange *change, List *changes)
 }
 
 /*
+ * A column that both operations change or make; NULL if there is none.
+ */
+static char *
+common_column(const MigspecOperation *x, const MigspecOperation *y)
+{
+	if (x->relid != y->relid)
+		return NULL;
+	if (x->old_name && y->old_name && strcmp(x->old_name, y->old_name) == 0)
+		return x->old_name;
+	return strcmp(x->new_name, y->new_name) == 0 ? x->new_name : NULL;
+}
+
+/*
  * The same column in two operations cannot be.
  */
 static void
@@ -457,15 +470,13 @@ check_overlap(List *changes)
 		foreach(b, changes)
 		{
 			MigspecOperation *y = ((MigspecChange *) lfirst(b))->op;
+			char	   *column = x == y ? NULL : common_column(x, y);
 
-			if (x == y || x->relid != y->relid)
-				continue;
-			if (strcmp(x->new_name, y->new_name) == 0 ||
-				(x->old_name && y->old_name && strcmp(x->old_name, y->old_name) == 0))
+			if (column != NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_MIGSPEC_DUPLICATE_COLUMN),
 						 errmsg("column \"%s\" of table \"%s\" is changed by two operations",
-								x->new_name, get_rel_name(x->relid)),
+								column, get_rel_name(x->relid)),
 						 errdetail("At %s and %s.", ((MigspecChange *) lfirst(a))->json->path,
 								   ((MigspecChange *) lfirst(b))->json->path),
 						 errhint("Make it one operation, or two migrations.")));

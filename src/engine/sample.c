@@ -4,8 +4,8 @@
  *		Trying up and down on some rows before anything is changed.
  *
  * Reads up to SAMPLE_ROWS rows of each table, computes the new value and from
- * it the old one again, as the table's owner in a security-restricted
- * operation.  An error is reported with the row it happened on; an old value
+ * it the old one again, and every default once, as the table's owner in a
+ * security-restricted operation.  An error is reported with the row it happened on; an old value
  * that does not come back is a warning, since it may be meant.
  *
  * Runs in the author's transaction; takes ACCESS SHARE locks.
@@ -166,14 +166,12 @@ evaluate(Sample *sample, uint64 row, SampleExpr *expr, bool *isnull)
 }
 
 /*
- * An error in an expression, as one of ours, with the row.
+ * The error that is being handled, unless it is none of the expression.
  */
-static void
-report(Sample *sample, uint64 row, const MigspecChange *change, const char *what,
-	   const char *text, MemoryContext context)
+static ErrorData *
+error_of_expression(MemoryContext context)
 {
 	ErrorData  *edata;
-	char	   *value;
 
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
@@ -181,6 +179,33 @@ report(Sample *sample, uint64 row, const MigspecChange *change, const char *what
 		ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		PG_RE_THROW();
 	FlushErrorState();
+	return edata;
+}
+
+/*
+ * What the error has to say besides its message: a function of the user may
+ * explain a lot.
+ */
+static char *
+other_texts(const ErrorData *edata)
+{
+	return psprintf("%s%s%s%s",
+					edata->detail ? "\nIts detail is: " : "",
+					edata->detail ? edata->detail : "",
+					edata->hint ? "\nIts hint is: " : "",
+					edata->hint ? edata->hint : "");
+}
+
+/*
+ * An error in an expression, as one of ours, with the row.
+ */
+static void
+report(Sample *sample, uint64 row, const MigspecChange *change, const char *what,
+	   const char *text, MemoryContext context)
+{
+	ErrorData  *edata = error_of_expression(context);
+	char	   *value;
+
 	value = change->op->old_name ?
 		SPI_getvalue(sample->rows->vals[row], sample->rows->tupdesc,
 					 SPI_fnumber(sample->rows->tupdesc, change->op->old_name)) : NULL;
@@ -188,10 +213,41 @@ report(Sample *sample, uint64 row, const MigspecChange *change, const char *what
 			(errcode(ERRCODE_MIGSPEC_EXPRESSION_FAILS),
 			 errmsg("\"%s\" of column \"%s\" fails on a row of table \"%s\": %s",
 					what, change->op->new_name, get_rel_name(sample->relid), edata->message),
-			 errdetail("The expression is: %s%s%s", text,
+			 errdetail("The expression is: %s%s%s%s", text,
 					   change->op->old_name ? psprintf("\nThe value of \"%s\" is: ", change->op->old_name) : "",
-					   change->op->old_name ? (value ? value : "NULL") : ""),
+					   change->op->old_name ? (value ? value : "NULL") : "",
+					   other_texts(edata)),
 			 errhint("Write the expression so that it handles such rows, or change them.")));
+}
+
+/*
+ * A default has to work once, rows or not: it is evaluated when the column is
+ * added, or by the first writer who does not name it.
+ */
+static void
+try_default(const MigspecChange *change)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	if (change->default_sql == NULL)
+		return;
+	PG_TRY();
+	{
+		migspec_sql(psprintf("SELECT %s", change->default_sql), 0, NULL);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata = error_of_expression(context);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_EXPRESSION_FAILS),
+				 errmsg("the default of column \"%s\" fails: %s",
+						change->op->new_name, edata->message),
+				 errdetail("The expression is: %s%s", change->default_text,
+						   other_texts(edata)),
+				 errhint("Write the default so that it gives a value.")));
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -282,6 +338,7 @@ check_table(MigspecPlan *plan, Oid relid)
 		SampleChange *change = &sample.changes[i];
 		MigspecOperation *op = change->change->op;
 
+		try_default(change->change);
 		if (op->up_sql)
 			prepare(&sample, &change->up, op->up_sql, op->up_columns,
 					change->change->type, false);

@@ -1,6 +1,6 @@
 -- Who still uses the old shape of a table that migrates.
-CREATE EXTENSION IF NOT EXISTS migspec;
 SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS migspec;
 CREATE ROLE usage_app;
 CREATE ROLE usage_other;
 CREATE TABLE usage_t (id integer PRIMARY KEY, content text, kind text);

@@ -194,7 +194,7 @@ migspec_usage_pending(PG_FUNCTION_ARGS)
 static void
 append_user(StringInfo detail, uint64 row)
 {
-	appendStringInfo(detail, "%sRole \"%s\", application \"%s\": column \"%s\" of table %s, last used %s ago.",
+	appendStringInfo(detail, "%sRole \"%s\", application \"%s\": column \"%s\" of table %s, last used %s s ago.",
 					 row > 0 ? "\n" : "",
 					 migspec_spi_text(row, "role"),
 					 migspec_spi_text(row, "application"),
@@ -218,7 +218,7 @@ migspec_usage_recent(const MigspecMigration *migration)
 	initStringInfo(&detail);
 	migspec_catalog_begin(&saved);
 	n = migspec_sql("SELECT u.role, u.application, u.\"column\", u.relation,"
-					" date_trunc('second', clock_timestamp() - greatest(u.last_read, u.last_write))::text AS age"
+					" round(extract(epoch FROM clock_timestamp() - greatest(u.last_read, u.last_write)))::text AS age"
 					" FROM migspec.old_shape_usage AS u WHERE u.migration = $1"
 					" AND greatest(u.last_read, u.last_write) > clock_timestamp() - make_interval(secs => $2)"
 					" ORDER BY greatest(u.last_read, u.last_write) DESC",

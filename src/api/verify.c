@@ -100,6 +100,11 @@ query_checks(List *checks, const char *name, const char *query, int64 id)
 	return checks;
 }
 
+/* is it the table of operation "o", or one of its partitions? */
+#define IS_MIGRATED(relation) \
+	relation " IN (SELECT o.relation UNION ALL" \
+	" SELECT relid FROM pg_partition_tree(o.relation))"
+
 static const char *const backfill_query =
 "SELECT b.done = b.tables AND f.rows = 0 AS ok,"
 " format('%s of %s tables done, %s rows failed', b.done, b.tables, f.rows)"
@@ -109,7 +114,10 @@ static const char *const backfill_query =
 " (SELECT count(*) AS rows FROM migspec.failed_row WHERE migration_id = $1)"
 " AS f";
 
-/* by their hidden names, which start with the operation's id */
+/*
+ * By their hidden names, which start with the operation's id.  A partition that
+ * was detached keeps some, which are of no interest any more.
+ */
 static const char *const indexes_query =
 "SELECT count(*) FILTER (WHERE NOT i.indisvalid) = 0 AS ok,"
 " format('%s of %s built', count(*) FILTER (WHERE i.indisvalid), count(*))"
@@ -117,7 +125,7 @@ static const char *const indexes_query =
 " FROM migspec.operation AS o"
 " JOIN pg_class AS c ON starts_with(c.relname, '_migspec_' || o.id || '_')"
 " JOIN pg_index AS i ON i.indexrelid = c.oid"
-" WHERE o.migration_id = $1";
+" WHERE o.migration_id = $1 AND " IS_MIGRATED("i.indrelid");
 
 /*
  * One that stands for a constraint which is not validated either, whose OID
@@ -132,7 +140,8 @@ static const char *const constraints_query =
 " ON starts_with(ltrim(c.conname, '~'), '_migspec_' || o.id || '_')"
 " LEFT JOIN pg_constraint AS origin"
 " ON origin.oid = substring(c.conname from '_[cf]([0-9]+)$')::oid"
-" WHERE o.migration_id = $1) AS t";
+" WHERE o.migration_id = $1"
+" AND (" IS_MIGRATED("c.conrelid") " OR " IS_MIGRATED("c.confrelid") ")) AS t";
 
 /* of each operation the first 100 differences are kept */
 static const char *const rows_query =
@@ -146,8 +155,7 @@ static const char *const rows_query =
 " JOIN migspec.operation AS o ON o.migration_id = m.id"
 " CROSS JOIN LATERAL (SELECT count(*) AS n FROM migspec.difference AS d"
 "  WHERE d.migration_id = m.id AND d.new_name = o.new_name"
-"  AND d.relation IN (SELECT o.relation UNION ALL"
-"   SELECT relid FROM pg_partition_tree(o.relation))) AS d"
+"  AND " IS_MIGRATED("d.relation") ") AS d"
 " WHERE m.id = $1 ORDER BY o.ordinal";
 
 /*

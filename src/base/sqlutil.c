@@ -261,6 +261,31 @@ migspec_spi_textlist(uint64 row, const char *name)
 }
 
 /*
+ * The elements of a regclass[] column as a List of Oid; NIL for null.
+ */
+List *
+migspec_spi_oidlist(uint64 row, const char *name)
+{
+	Form_pg_attribute attribute;
+	bool		isnull;
+	Datum		value = raw_datum(row, name, &attribute, &isnull);
+	MemoryContext old;
+	Datum	   *elements;
+	int			count;
+	List	   *result = NIL;
+
+	if (isnull)
+		return NIL;
+	old = MemoryContextSwitchTo(spi_upper_context());
+	deconstruct_array(DatumGetArrayTypeP(value), REGCLASSOID, sizeof(Oid),
+					  true, TYPALIGN_INT, &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+		result = lappend_oid(result, DatumGetObjectId(elements[i]));
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/*
  * Name of a relation for SQL text, with its schema; error MG101 if there is
  * no such relation (any more).
  */
@@ -313,6 +338,23 @@ migspec_text_array(List *strings)
 
 	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
 										   false, TYPALIGN_INT));
+}
+
+/*
+ * A regclass[] from a List of Oid.
+ */
+Datum
+migspec_regclass_array(List *oids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, oids)
+		elements[count++] = ObjectIdGetDatum(lfirst_oid(cell));
+
+	return PointerGetDatum(construct_array(elements, count, REGCLASSOID,
+										   sizeof(Oid), true, TYPALIGN_INT));
 }
 
 /*

@@ -82,6 +82,9 @@ extern Oid	migspec_spi_oid(uint64 row, const char *name);	/* 0 for null */
 extern List *migspec_spi_textlist(uint64 row, const char *name);	/* of char *, from
 																	 * text[] */
 
+extern List *migspec_spi_oidlist(uint64 row, const char *name); /* of Oid, from
+																 * regclass[] */
+
 /* schema.table, quoted; errors if there is no such table */
 extern char *migspec_relation_name(Oid relid);
 
@@ -96,5 +99,8 @@ extern char *migspec_type_name(Oid type, int32 typmod);
 
 /* text[] Datum from a List of char * */
 extern Datum migspec_text_array(List *strings);
+
+/* regclass[] Datum from a List of Oid */
+extern Datum migspec_regclass_array(List *oids);
 
 #endif							/* MIGSPEC_SQLUTIL_H */

@@ -58,6 +58,7 @@
 #include "catalog/step.h"
 #include "engine/backfill.h"
 #include "engine/ddl.h"
+#include "engine/partitions.h"
 #include "engine/phase.h"
 #include "engine/retry.h"
 #include "engine/verify.h"
@@ -76,6 +77,7 @@ typedef struct Job
 typedef struct SqlStep
 {
 	const Job  *job;
+	const MigspecMigration *migration;
 	const MigspecStep *step;
 } SqlStep;
 
@@ -146,7 +148,7 @@ next_step(const Job *job, MemoryContext cxt)
 	{
 		MigspecStep *step = lfirst(lc);
 
-		if (step->phase == MIGSPEC_MIGRATING && !step->done)
+		if (step->phase == MIGSPEC_MIGRATING && !step->done && !step->skipped)
 		{
 			found = step;
 			break;
@@ -178,12 +180,17 @@ run_sql_step_locked(void *arg)
 {
 	SqlStep    *sql = arg;
 
+	if (!migspec_step_applies(sql->migration, sql->step))
+	{
+		migspec_step_leave_out(sql->migration, sql->step);
+		return;
+	}
 	migspec_ddl_step(sql->step, false);
 	set_done(sql->job, sql->step);
 }
 
 static List *
-lock_targets(const MigspecStep *step)
+lock_targets(const MigspecMigration *migration, const MigspecStep *step)
 {
 	List	   *relids = step->locked != NIL ? step->locked :
 	OidIsValid(step->relid) ? list_make1_oid(step->relid) : NIL;
@@ -196,6 +203,7 @@ lock_targets(const MigspecStep *step)
 
 		target->relid = lfirst_oid(lc);
 		target->mode = step->lockmode;
+		target->may_go = !list_member_oid(migration->relids, target->relid);
 		targets = lappend(targets, target);
 	}
 	return targets;
@@ -206,12 +214,13 @@ static bool
 run_sql_step(const Job *job, const MigspecStep *step)
 {
 	MigspecMigration *migration;
-	SqlStep		sql = {job, step};
+	SqlStep		sql = {job, NULL, step};
 
 	migspec_worker_begin_xact();
 	migration = load_if_wanted(job, MIGSPEC_MIGRATING);
+	sql.migration = migration;
 	if (migration != NULL)
-		migspec_ddl_run(migration, "migrate", lock_targets(step),
+		migspec_ddl_run(migration, "migrate", lock_targets(migration, step),
 						run_sql_step_locked, &sql);
 	migspec_worker_commit_xact(job->step_cxt);
 	return migration != NULL;
@@ -284,6 +293,39 @@ look_for_index(const Job *job, const MigspecStep *step, char **drop)
 }
 
 /*
+ * Leave the step out if its table has gone.  Otherwise true, and a lock keeps
+ * the table where it is until the step is done: the one that CREATE INDEX
+ * CONCURRENTLY takes anyway.
+ */
+static bool
+keep_step(const Job *job, const MigspecStep *step)
+{
+	LockRelId	table = {.relId = step->relid,.dbId = MyDatabaseId};
+	MigspecMigration *migration;
+	bool		applies;
+
+	migspec_worker_begin_xact();
+	LockRelationIdForSession(&table, ShareUpdateExclusiveLock);
+	migration = migspec_migration_load_by_id(job->migration_id, false);
+	applies = migspec_step_applies(migration, step);
+	if (!applies)
+	{
+		UnlockRelationIdForSession(&table, ShareUpdateExclusiveLock);
+		migspec_step_leave_out(migration, step);
+	}
+	migspec_worker_commit_xact(job->step_cxt);
+	return applies;
+}
+
+static void
+release_step(const MigspecStep *step)
+{
+	LockRelId	table = {.relId = step->relid,.dbId = MyDatabaseId};
+
+	UnlockRelationIdForSession(&table, ShareUpdateExclusiveLock);
+}
+
+/*
  * A step that cannot run inside a transaction block.  It waits for others'
  * transactions as long as it takes: while it waits, it is in nobody's way.
  */
@@ -292,6 +334,8 @@ run_concurrently_step(const Job *job, const MigspecStep *step)
 {
 	char	   *drop;
 
+	if (!keep_step(job, step))
+		return;
 	if (!look_for_index(job, step, &drop))
 	{
 		if (drop != NULL)
@@ -308,6 +352,7 @@ run_concurrently_step(const Job *job, const MigspecStep *step)
 					 errhint("It is built again when the step is tried again.")));
 	}
 	commit_done(job, step);
+	release_step(step);
 }
 
 /* False if the worker is to stop. */

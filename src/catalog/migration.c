@@ -87,6 +87,7 @@ read_operation(uint64 row)
 	op->down_columns = migspec_spi_textlist(row, "down_columns");
 	op->is_volatile = migspec_spi_bool(row, "volatile");
 	op->planned_for = migspec_spi_text(row, "planned_for");
+	op->partitions = migspec_spi_oidlist(row, "partitions");
 
 	return op;
 }
@@ -101,7 +102,8 @@ read_operations(MigspecMigration *migration)
 
 	migspec_sql("SELECT id, ordinal, kind, relation, old_name, new_name,"
 				" old_column, new_column, marker_column, new_type, up, down,"
-				" up_sql, up_columns, down_sql, down_columns, volatile, planned_for"
+				" up_sql, up_columns, down_sql, down_columns, volatile,"
+				" planned_for, partitions"
 				" FROM migspec.operation WHERE migration_id = $1"
 				" ORDER BY ordinal",
 				MIGSPEC_PARAMS(MIGSPEC_INT8(migration->id)));
@@ -225,10 +227,10 @@ insert_operation(int64 migration_id, const MigspecOperation *op)
 	migspec_sql("INSERT INTO migspec.operation (id, migration_id, ordinal, kind,"
 				" relation, old_name, new_name, old_column, new_column,"
 				" marker_column, new_type, up, down, up_sql, up_columns,"
-				" down_sql, down_columns, volatile, planned_for)"
+				" down_sql, down_columns, volatile, planned_for, partitions)"
 				" OVERRIDING SYSTEM VALUE"
 				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-				" $13, $14, $15, $16, $17, $18, $19)",
+				" $13, $14, $15, $16, $17, $18, $19, $20)",
 				MIGSPEC_PARAMS(MIGSPEC_INT8(op->id),
 							   MIGSPEC_INT8(migration_id),
 							   MIGSPEC_INT4(op->ordinal),
@@ -249,7 +251,9 @@ insert_operation(int64 migration_id, const MigspecOperation *op)
 							   MIGSPEC_DATUM(TEXTARRAYOID,
 											 migspec_text_array(op->down_columns), false),
 							   MIGSPEC_BOOL(op->is_volatile),
-							   MIGSPEC_TEXT(op->planned_for)));
+							   MIGSPEC_TEXT(op->planned_for),
+							   MIGSPEC_DATUM(REGCLASSARRAYOID,
+											 migspec_regclass_array(op->partitions), false)));
 }
 
 /*

@@ -50,6 +50,7 @@ typedef struct MigspecOperation
 	List	   *down_columns;
 	bool		is_volatile;	/* up or down gives another value each time */
 	char	   *planned_for;	/* table and columns, as text for comparison */
+	List	   *partitions;		/* of Oid: those of the table when planned */
 } MigspecOperation;
 
 typedef struct MigspecMigration

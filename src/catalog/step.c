@@ -5,14 +5,14 @@
  *
  * Runs in any process, inside a transaction.  Steps are written once, when
  * the plan is stored; later only done_at changes, in the transaction that
- * runs (or undoes) the step, so a step is done exactly if it says so.
+ * runs (or undoes) the step, so a step is done exactly if it says so; and
+ * "skipped", when there is no table for it any more.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "storage/lock.h"
-#include "utils/array.h"
 
 #include "base/sqlutil.h"
 #include "catalog/step.h"
@@ -60,44 +60,14 @@ lockmode_name(LOCKMODE mode)
 	return mode == NoLock ? "none" : GetLockmodeName(DEFAULT_LOCKMETHOD, mode);
 }
 
-static Datum
-regclass_array(List *oids)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, oids)
-		elements[count++] = ObjectIdGetDatum(lfirst_oid(cell));
-
-	return PointerGetDatum(construct_array(elements, count, REGCLASSOID,
-										   sizeof(Oid), true, TYPALIGN_INT));
-}
-
-static List *
-oids_from_array(Datum array)
-{
-	Datum	   *elements;
-	int			count;
-	int			i;
-	List	   *result = NIL;
-
-	deconstruct_array(DatumGetArrayTypeP(array), REGCLASSOID, sizeof(Oid),
-					  true, TYPALIGN_INT, &elements, NULL, &count);
-	for (i = 0; i < count; i++)
-		result = lappend_oid(result, DatumGetObjectId(elements[i]));
-
-	return result;
-}
-
 static void
 store_step(int64 migration_id, const MigspecStep *step)
 {
 	migspec_sql("INSERT INTO migspec.step (migration_id, ordinal, phase, kind,"
-				" as_extension, relation, locked, lock_mode, statement, undo,"
-				" carries, rewrites, est_rows, est_seconds)"
-				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-				" $11, $12, nullif($13, -1), $14)",
+				" as_extension, relation, partition, locked, lock_mode,"
+				" statement, undo, carries, rewrites, est_rows, est_seconds)"
+				" VALUES ($1, $2, $3, $4, $5, $6, nullif($7, 0::oid), $8, $9,"
+				" $10, $11, $12, $13, nullif($14, -1), $15)",
 				MIGSPEC_PARAMS(MIGSPEC_INT8(migration_id),
 							   MIGSPEC_INT4(step->ordinal),
 							   MIGSPEC_TEXT(migspec_phase_name(step->phase)),
@@ -105,8 +75,10 @@ store_step(int64 migration_id, const MigspecStep *step)
 							   MIGSPEC_BOOL(step->as_extension),
 							   MIGSPEC_DATUM(REGCLASSOID, ObjectIdGetDatum(step->relid),
 											 !OidIsValid(step->relid)),
+							   MIGSPEC_DATUM(OIDOID, ObjectIdGetDatum(step->partition),
+											 false),
 							   MIGSPEC_DATUM(REGCLASSARRAYOID,
-											 regclass_array(step->locked), false),
+											 migspec_regclass_array(step->locked), false),
 							   MIGSPEC_TEXT(lockmode_name(step->lockmode)),
 							   MIGSPEC_TEXT(step->statement),
 							   MIGSPEC_TEXT(step->undo),
@@ -154,7 +126,8 @@ read_step(uint64 row)
 	step->kind = kind_from_name(migspec_spi_text(row, "kind"));
 	step->as_extension = migspec_spi_bool(row, "as_extension");
 	step->relid = migspec_spi_oid(row, "relation");
-	step->locked = oids_from_array(migspec_spi_datum(row, "locked", &isnull));
+	step->partition = migspec_spi_oid(row, "partition");
+	step->locked = migspec_spi_oidlist(row, "locked");
 	step->lockmode = lockmode_from_name(migspec_spi_text(row, "lock_mode"));
 	step->statement = migspec_spi_text(row, "statement");
 	step->undo = migspec_spi_text(row, "undo");
@@ -164,6 +137,7 @@ read_step(uint64 row)
 	value = migspec_spi_datum(row, "est_seconds", &isnull);
 	step->est_seconds = isnull ? -1 : DatumGetFloat8(value);
 	step->done = migspec_spi_bool(row, "done");
+	step->skipped = migspec_spi_bool(row, "skipped");
 
 	return step;
 }
@@ -179,10 +153,10 @@ migspec_step_load(int64 migration_id)
 	uint64		row;
 
 	migspec_catalog_begin(&saved);
-	migspec_sql("SELECT ordinal, phase, kind, as_extension, relation, locked,"
-				" lock_mode, statement, undo, carries, rewrites,"
+	migspec_sql("SELECT ordinal, phase, kind, as_extension, relation, partition,"
+				" locked, lock_mode, statement, undo, carries, rewrites,"
 				" coalesce(est_rows, -1) AS est_rows, est_seconds,"
-				" done_at IS NOT NULL AS done"
+				" done_at IS NOT NULL AS done, skipped"
 				" FROM migspec.step WHERE migration_id = $1 ORDER BY ordinal",
 				MIGSPEC_PARAMS(MIGSPEC_INT8(migration_id)));
 	for (row = 0; row < SPI_tuptable->numvals; row++)
@@ -204,4 +178,20 @@ migspec_step_set_done(int64 migration_id, int ordinal, bool done)
 						MIGSPEC_PARAMS(MIGSPEC_INT8(migration_id),
 									   MIGSPEC_INT4(ordinal),
 									   MIGSPEC_BOOL(done)));
+}
+
+/*
+ * Note that a step is not run, because its table has gone.  If that is a
+ * partition, neither are its other steps: should it come back, it lacks what
+ * was left out meanwhile.
+ */
+void
+migspec_step_skip(int64 migration_id, const MigspecStep *step)
+{
+	migspec_catalog_sql("UPDATE migspec.step SET skipped = true"
+						" WHERE migration_id = $1 AND done_at IS NULL"
+						" AND (ordinal = $2 OR partition = $3)",
+						MIGSPEC_PARAMS(MIGSPEC_INT8(migration_id),
+									   MIGSPEC_INT4(step->ordinal),
+									   MIGSPEC_REGCLASS(step->partition)));
 }

@@ -32,6 +32,8 @@ typedef struct MigspecStep
 	bool		as_extension;	/* run as the extension's owner, not the
 								 * table's */
 	Oid			relid;			/* its owner runs the statement */
+	Oid			partition;		/* the partition that the step is for; 0 if it
+								 * is for the whole table */
 	List	   *locked;			/* OIDs of all tables it locks (relid if NIL) */
 	LOCKMODE	lockmode;
 	char	   *statement;		/* fully qualified SQL text */
@@ -42,10 +44,12 @@ typedef struct MigspecStep
 	int64		est_rows;		/* -1: not applicable */
 	double		est_seconds;
 	bool		done;
+	bool		skipped;		/* its table has gone: it is never run */
 } MigspecStep;
 
 extern void migspec_step_store(int64 migration_id, List *steps);
 extern List *migspec_step_load(int64 migration_id);
 extern void migspec_step_set_done(int64 migration_id, int ordinal, bool done);
+extern void migspec_step_skip(int64 migration_id, const MigspecStep *step);
 
 #endif							/* MIGSPEC_STEP_H */

@@ -44,6 +44,7 @@
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -522,11 +523,14 @@ run_table(BackfillRun *run)
 static void
 report_activity(Oid relid)
 {
-	char		what[NAMEDATALEN * 2 + 64];
+	char		what[NAMEDATALEN + 64];
+	char	   *name;
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	snprintf(what, sizeof(what), "backfill of %s", migspec_relation_name(relid));
+	/* no lock is held: a partition may have been dropped just now */
+	name = get_rel_name(relid);
+	snprintf(what, sizeof(what), "backfill of %s", name ? name : "a table that has gone");
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, what);

@@ -213,7 +213,8 @@ backfill_begin(BackfillRun *run, BackfillTx *tx)
 		result = BACKFILL_GONE;
 	else
 	{
-		tx->rel = migspec_table_open(run->relid, RowExclusiveLock, &tx->pairs);
+		tx->rel = migspec_table_open(tx->migration, run->relid,
+									 RowExclusiveLock, &tx->pairs);
 		if (tx->rel == NULL)
 			result = BACKFILL_GONE;
 	}

@@ -17,8 +17,8 @@
  * Interleavings:
  * - Objects come or go between the plan and the phase that uses it: the
  *   caller compares migspec_carry_identities() with the plan's "carries".
- * - A partition is attached or detached meanwhile: steps for one that is gone
- *   fail, and say so; a new one gets what its parent has.
+ * - A partition is attached or detached meanwhile: see partitions.c.  Each
+ *   step that is about one partition says so.
  *
  *-------------------------------------------------------------------------
  */
@@ -69,6 +69,8 @@ migspec_carry_step(MigspecCarry *carry, const MigspecCarryItem *item,
 										 lockmode, statement, undo);
 
 	step->carries = item->identity;
+	if (!carry->is_root)
+		step->partition = carry->relid;
 	return step;
 }
 

@@ -133,7 +133,7 @@ carry_rename(MigspecCarry *carry, const MigspecCarryItem *item, Oid relid,
  * Where the server's command would not do: parts of a foreign key keep their
  * names, and what is inherited cannot be renamed.
  */
-static void
+static MigspecStep *
 carry_rename_internally(MigspecCarry *carry, const MigspecCarryItem *item,
 						Oid relid, const char *from, const char *to)
 {
@@ -148,6 +148,7 @@ carry_rename_internally(MigspecCarry *carry, const MigspecCarryItem *item,
 							  NULL);
 	set_tables(step, list_make1_oid(relid));
 	step->as_extension = true;
+	return step;
 }
 
 static void
@@ -245,8 +246,8 @@ not_null_name(Oid relid, AttrNumber attno)
 }
 
 /*
- * All partitions have got the constraint from this table, with its name.  They
- * may have called theirs otherwise.
+ * All partitions have got the constraint from this table, with its name, unless
+ * they had one already.  They may have called theirs otherwise.
  */
 void
 migspec_carry_not_null_finish(MigspecCarry *carry, MigspecCarryItem *item)
@@ -257,8 +258,9 @@ migspec_carry_not_null_finish(MigspecCarry *carry, MigspecCarryItem *item)
 	if (item->object.classId != ConstraintRelationId)
 		return;
 	name = get_constraint_name(item->object.objectId);
-	carry_rename(carry, item, carry->relid,
-				 migspec_carry_hidden(carry, 'c', item->object.objectId), name);
+	carry_rename_internally(carry, item, carry->relid,
+							migspec_carry_hidden(carry, 'c', item->object.objectId),
+							name);
 	foreach(lc, find_all_inheritors(carry->relid, AccessShareLock, NULL))
 	{
 		Oid			child = lfirst_oid(lc);
@@ -266,7 +268,14 @@ migspec_carry_not_null_finish(MigspecCarry *carry, MigspecCarryItem *item)
 
 		own = not_null_name(child, get_attnum(child, carry->op->old_column));
 		if (own != NULL && strcmp(own, name) != 0)
-			carry_rename_internally(carry, item, child, name, own);
+		{
+			MigspecStep *step;
+
+			/* the partition's name, but not an object of its own */
+			step = carry_rename_internally(carry, item, child, name, own);
+			step->partition = child;
+			step->carries = NULL;
+		}
 	}
 }
 

@@ -45,6 +45,7 @@
 #include "base/compat.h"
 #include "base/sqlutil.h"
 #include "engine/carry_internal.h"
+#include "engine/tables.h"
 #include "migspec.h"
 
 /* What to do with an object; none for those that are another one's part */
@@ -170,6 +171,21 @@ column_of_default(Oid attrdef)
 }
 
 /*
+ * Has the partition the column's default from its parent?
+ */
+static bool
+default_is_inherited(const MigspecCarry *carry)
+{
+	const char *column = NameStr(carry->att->attname);
+
+	/* like the partition, its parents are locked by whoever visits the tables */
+	return !carry->is_root && carry->rel->rd_rel->relispartition &&
+		equal(migspec_column_default(carry->relid, column),
+			  migspec_column_default(get_partition_parent(carry->relid, true),
+									 column));
+}
+
+/*
  * The default of the column itself, or a generated column that reads it: then
  * the object to name is that column.
  */
@@ -181,7 +197,7 @@ classify_default(const MigspecCarry *carry, MigspecCarryItem *item)
 	if (attno == carry->attno && carry->att->attgenerated == '\0')
 	{
 		item->kind = MIGSPEC_CARRY_DEFAULT;
-		return TAKE;
+		return default_is_inherited(carry) ? SKIP : TAKE;
 	}
 	item->kind = MIGSPEC_CARRY_REFUSED;
 	item->reason = pstrdup(attno == carry->attno ?

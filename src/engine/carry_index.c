@@ -304,7 +304,7 @@ hidden_index_name(const MigspecCarry *carry, Oid index)
  */
 static void
 carry_targets(MigspecCarry *carry, const MigspecCarryItem *item,
-			  const IndexParts *parts)
+			  MigspecPhase phase, const IndexParts *parts)
 {
 	int			keyno;
 
@@ -322,8 +322,7 @@ carry_targets(MigspecCarry *carry, const MigspecCarryItem *item,
 		ReleaseSysCache(tuple);
 		if (target < 0)
 			continue;
-		migspec_carry_step(carry, item, MIGSPEC_MIGRATING,
-						   ShareUpdateExclusiveLock,
+		migspec_carry_step(carry, item, phase, ShareUpdateExclusiveLock,
 						   psprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d",
 									hidden_index_name(carry, parts->oid),
 									keyno + 1, target),
@@ -340,31 +339,42 @@ typedef struct IndexTask
 } IndexTask;
 
 /*
- * Do something for an index, and, if its table is partitioned, for those of
- * its partitions; these come first if "upwards".
+ * The step that makes the hidden index of a partition part of its parent's.
+ * An index with storage can be there twice: the server builds one by itself in
+ * a partition that is detached and attached again.
  */
 static void
-visit_indexes(MigspecCarry *carry, Oid index, bool upwards,
-			  MigspecCarryVisit visit, IndexTask *task)
+attach_index(MigspecCarry *carry, const IndexTask *task, Oid parent, Oid child)
 {
-	List	   *indexes = list_make1_oid(index);
-	int			n;
-	int			i;
+	Oid			partition = IndexGetRelation(child, false);
+	char	   *shell = hidden_index_name(carry, parent);
+	MigspecStep *step;
 
-	if (get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX)
-		indexes = find_all_inheritors(index, AccessShareLock, NULL);
-	n = list_length(indexes);
-	for (i = 0; i < n; i++)
+	if (get_rel_relkind(child) == RELKIND_PARTITIONED_INDEX)
+		step = migspec_carry_step(carry, task->item, MIGSPEC_EXPANDED,
+								  ShareUpdateExclusiveLock,
+								  psprintf("ALTER INDEX %s ATTACH PARTITION %s",
+										   shell,
+										   hidden_index_name(carry, child)),
+								  NULL);
+	else
 	{
-		task->index = list_nth_oid(indexes, upwards ? n - 1 - i : i);
-		migspec_carry_visit(carry->plan, carry->ops, carry->op,
-							IndexGetRelation(task->index, false), visit, task);
+		step = migspec_carry_step(carry, task->item, MIGSPEC_MIGRATING,
+								  ShareUpdateExclusiveLock,
+								  psprintf("SELECT migspec.attach_index(%s::regclass, %s::regclass, %s)",
+										   migspec_literal(shell),
+										   migspec_literal(migspec_relation_name(partition)),
+										   migspec_literal(hidden_index(carry, child))),
+								  NULL);
+		step->as_extension = true;
 	}
+	step->partition = partition;
 }
 
 /*
  * The index of a partitioned table is an empty shell, to which those of the
- * partitions are attached; they are there already.
+ * partitions are attached.  It comes with the new column, so that partitions
+ * which come later get theirs from the server.
  */
 static void
 build_partitioned(MigspecCarry *carry, const IndexTask *task,
@@ -372,18 +382,14 @@ build_partitioned(MigspecCarry *carry, const IndexTask *task,
 {
 	ListCell   *lc;
 
-	migspec_carry_step(carry, task->item, MIGSPEC_MIGRATING, ShareLock,
+	migspec_carry_step(carry, task->item, MIGSPEC_EXPANDED, ShareLock,
 					   create_index_sql(carry, parts,
 										hidden_index(carry, parts->oid),
 										task->unique, false),
 					   NULL);
 	foreach(lc, find_inheritance_children(parts->oid, AccessShareLock))
-		migspec_carry_step(carry, task->item, MIGSPEC_MIGRATING,
-						   ShareUpdateExclusiveLock,
-						   psprintf("ALTER INDEX %s ATTACH PARTITION %s",
-									hidden_index_name(carry, parts->oid),
-									hidden_index_name(carry, lfirst_oid(lc))),
-						   NULL);
+		attach_index(carry, task, parts->oid, lfirst_oid(lc));
+	carry_targets(carry, task->item, MIGSPEC_EXPANDED, parts);
 }
 
 static void
@@ -406,9 +412,29 @@ build_index(MigspecCarry *carry, void *arg)
 								  NULL);
 		step->kind = MIGSPEC_STEP_CONCURRENTLY;
 		migspec_carry_estimate(step, carry->relid, MIGSPEC_CARRY_BUILD_RATE);
+		carry_targets(carry, task->item, MIGSPEC_MIGRATING, &parts);
 	}
-	carry_targets(carry, task->item, &parts);
 	close_index(&parts);
+}
+
+/*
+ * Build the index, and, if its table is partitioned, first those of its
+ * partitions.
+ */
+static void
+build_indexes(MigspecCarry *carry, Oid index, IndexTask *task)
+{
+	List	   *indexes = list_make1_oid(index);
+
+	if (get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX)
+		indexes = find_all_inheritors(index, AccessShareLock, NULL);
+	for (int i = list_length(indexes) - 1; i >= 0; i--)
+	{
+		task->index = list_nth_oid(indexes, i);
+		migspec_carry_visit(carry->plan, carry->ops, carry->op,
+							IndexGetRelation(task->index, false), build_index,
+							task);
+	}
 }
 
 /*
@@ -440,19 +466,34 @@ make_deferrable(MigspecCarry *carry, const MigspecCarryItem *item, Oid index)
 	migspec_carry_estimate(step, carry->relid, MIGSPEC_CARRY_SCAN_RATE);
 }
 
+/*
+ * The index and its counterpart trade places, and so do those of all
+ * partitions that are there by then.
+ */
 static void
-swap_index(MigspecCarry *carry, void *arg)
+swap_index(MigspecCarry *carry, const MigspecCarryItem *item, Oid index)
 {
-	const IndexTask *task = arg;
 	char	   *swap;
 
 	swap = psprintf("SELECT migspec.swap_index(%s::regclass, %s::regclass, %s::regclass)",
 					migspec_literal(carry->table),
-					migspec_literal(migspec_relation_name(task->index)),
-					migspec_literal(hidden_index_name(carry, task->index)));
-	migspec_carry_step(carry, task->item, MIGSPEC_SWITCHED,
-					   AccessExclusiveLock, swap,
-					   pstrdup(swap))->as_extension = true;
+					migspec_literal(migspec_relation_name(index)),
+					migspec_literal(hidden_index_name(carry, index)));
+	migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
+					   swap, pstrdup(swap))->as_extension = true;
+}
+
+/*
+ * The index of a partitioned table becomes valid with the last one that is
+ * attached to it; but that one's partition may have gone meanwhile.
+ */
+static void
+validation_step(MigspecCarry *carry, const MigspecCarryItem *item, Oid index)
+{
+	migspec_carry_step(carry, item, MIGSPEC_MIGRATING, ShareUpdateExclusiveLock,
+					   psprintf("SELECT migspec.validate_index(%s::regclass)",
+								migspec_literal(hidden_index_name(carry, index))),
+					   NULL)->as_extension = true;
 }
 
 /*
@@ -473,10 +514,12 @@ migspec_carry_index(MigspecCarry *carry, MigspecCarryItem *item)
 	task.unique = parts.form->indisunique && !deferrable;
 	close_index(&parts);
 
-	visit_indexes(carry, index, true, build_index, &task);
+	build_indexes(carry, index, &task);
+	if (get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX)
+		validation_step(carry, item, index);
 	if (deferrable)
 		make_deferrable(carry, item, index);
-	visit_indexes(carry, index, false, swap_index, &task);
+	swap_index(carry, item, index);
 }
 
 /*

@@ -48,6 +48,7 @@
 #include "base/compat.h"
 #include "base/sqlutil.h"
 #include "engine/carry_internal.h"
+#include "engine/tables.h"
 
 /* One row of a catalog that has no cache, or no copy of what we need */
 typedef struct CatalogRow
@@ -369,15 +370,7 @@ default_for_param(int n, void *arg)
 static Node *
 default_tree(const MigspecCarry *carry)
 {
-	TupleConstr *constr = RelationGetDescr(carry->rel)->constr;
-	int			i;
-
-	for (i = 0; constr != NULL && i < constr->num_defval; i++)
-	{
-		if (constr->defval[i].adnum == carry->attno)
-			return stringToNode(constr->defval[i].adbin);
-	}
-	return NULL;
+	return migspec_column_default(carry->relid, NameStr(carry->att->attname));
 }
 
 /*
@@ -414,41 +407,46 @@ default_text(const MigspecCarry *carry, char **problem)
 	return text;
 }
 
+static char *
+pass_default_text(const MigspecCarry *carry, const char *from, const char *to,
+				  const char *expression, bool keep)
+{
+	return psprintf("SELECT migspec.pass_default(%s::regclass, %s, %s, %s, %s)",
+					migspec_literal(carry->table), migspec_literal(from),
+					migspec_literal(to), migspec_literal(expression),
+					keep ? "true" : "false");
+}
+
 /*
  * A volatile default moves: nextval() must not be called twice for one row.
  *
  * Any other one stands on both columns, where applications know both: they
  * may write DEFAULT for the one that they name.
+ *
+ * Partitions that have the table's default are the same step's business.
  */
 void
 migspec_carry_default(MigspecCarry *carry, MigspecCarryItem *item)
 {
-	const char *old_column = quote_identifier(NameStr(carry->att->attname));
+	const char *old_column = NameStr(carry->att->attname);
+	const char *new_column = carry->op->new_column;
+	Node	   *tree = default_tree(carry);
 	char	   *problem;
 	char	   *text = default_text(carry, &problem);
-	char	   *old_text = deparse_expression(default_tree(carry), NIL,
-											  false, false);
+	char	   *old_text = deparse_expression(tree, NIL, false, false);
 
 	if (strcmp(carry->op->kind, "rename_column") == 0 &&
-		!contain_volatile_functions(default_tree(carry)))
-	{
+		!contain_volatile_functions(tree))
 		migspec_carry_step(carry, item, MIGSPEC_EXPANDED, AccessExclusiveLock,
-						   psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT %s",
-									carry->table,
-									quote_identifier(carry->op->new_column), text),
-						   NULL);
-		return;
-	}
-	migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
-					   psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT %s",
-								carry->table,
-								quote_identifier(carry->op->new_column), text),
-					   NULL);
-	migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
-					   psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s DROP DEFAULT",
-								carry->table, old_column),
-					   psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT %s",
-								carry->table, old_column, old_text));
+						   pass_default_text(carry, old_column, new_column,
+											 text, true),
+						   NULL)->as_extension = true;
+	else
+		migspec_carry_step(carry, item, MIGSPEC_SWITCHED, AccessExclusiveLock,
+						   pass_default_text(carry, old_column, new_column,
+											 text, false),
+						   pass_default_text(carry, new_column, old_column,
+											 old_text, false))->as_extension = true;
 }
 
 /*----------

@@ -121,6 +121,9 @@ lock_target(Attempt *attempt, const MigspecLockTarget *target)
 
 	lock_relation(attempt, target->relid, target->mode);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(target->relid)))
+	{
+		if (target->may_go)
+			return;
 		ereport(ERROR,
 				(errcode(attempt->planned ? ERRCODE_MIGSPEC_CHANGED_SINCE_PLAN :
 						 ERRCODE_MIGSPEC_UNDEFINED_TABLE),
@@ -128,6 +131,7 @@ lock_target(Attempt *attempt, const MigspecLockTarget *target)
 						target->relid),
 				 attempt->planned ? errhint("Call migspec_plan again.") :
 				 errhint("Roll the migration back.")));
+	}
 	if (get_rel_relkind(target->relid) != RELKIND_PARTITIONED_TABLE)
 		return;
 	foreach(lc, find_all_inheritors(target->relid, NoLock, NULL))

@@ -18,6 +18,7 @@ typedef struct MigspecLockTarget
 {
 	Oid			relid;
 	LOCKMODE	mode;
+	bool		may_go;			/* no error if it does not exist any more */
 } MigspecLockTarget;
 
 /*

@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_attribute.h"
 #include "engine/carry.h"
+#include "engine/partitions.h"
 #include "engine/plan.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -124,12 +125,14 @@ contains(List *strings, const char *string)
 
 /*
  * Everything that the plan carries, as a List of char *, without what belongs
- * to the columns themselves (comment, settings).
+ * to the columns themselves (comment, settings), and without what belongs to
+ * partitions that have gone, or were away when its turn came.
  */
 static List *
 planned_identities(const MigspecMigration *migration)
 {
 	List	   *steps = migspec_step_load(migration->id);
+	List	   *given_up = NIL;
 	List	   *result = NIL;
 	ListCell   *lc;
 
@@ -137,7 +140,16 @@ planned_identities(const MigspecMigration *migration)
 	{
 		MigspecStep *step = lfirst(lc);
 
-		if (step->carries && strncmp(step->carries, "column ", 7) != 0)
+		if (step->carries && step->skipped && step->phase > MIGSPEC_MIGRATING)
+			given_up = lappend(given_up, step->carries);
+	}
+	foreach(lc, steps)
+	{
+		MigspecStep *step = lfirst(lc);
+
+		if (step->carries && strncmp(step->carries, "column ", 7) != 0 &&
+			migspec_step_applies(migration, step) &&
+			!contains(given_up, step->carries))
 			result = lappend(result, step->carries);
 	}
 	return result;

@@ -52,16 +52,19 @@
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
+#include "catalog/partition.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/predicate.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -516,16 +519,12 @@ swap_catalogs(Oid relid, const SwapSide *a, const SwapSide *b)
 	CommandCounterIncrement();
 }
 
-/*
- * migspec.swap_index(tab, index, other): let two indexes of the table trade
- * places.
- */
-Datum
-migspec_swap_index(PG_FUNCTION_ARGS)
+static void
+swap_pair(Oid relid, Oid index_oid, Oid other_oid)
 {
-	Relation	rel = table_open(PG_GETARG_OID(0), AccessExclusiveLock);
-	Relation	index = index_open(PG_GETARG_OID(1), AccessExclusiveLock);
-	Relation	other = index_open(PG_GETARG_OID(2), AccessExclusiveLock);
+	Relation	rel = table_open(relid, AccessExclusiveLock);
+	Relation	index = index_open(index_oid, AccessExclusiveLock);
+	Relation	other = index_open(other_oid, AccessExclusiveLock);
 	SwapSide	a = {0};
 	SwapSide	b = {0};
 
@@ -549,6 +548,48 @@ migspec_swap_index(PG_FUNCTION_ARGS)
 	swap_catalogs(RelationGetRelid(rel), &a, &b);
 	CacheInvalidateRelcache(rel);
 	table_close(rel, NoLock);
+}
+
+/*
+ * Those of partitions are pairs if the ones that they are attached to are.  A
+ * foreign table has neither.
+ */
+static void
+swap_tree(Oid relid, Oid index, Oid other)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	swap_pair(relid, index, other);
+	if (get_rel_relkind(index) != RELKIND_PARTITIONED_INDEX)
+		return;
+	foreach(lc, find_inheritance_children(relid, AccessExclusiveLock))
+	{
+		Relation	partition = table_open(lfirst_oid(lc), NoLock);
+		Oid			a = index_get_partition(partition, index);
+		Oid			b = index_get_partition(partition, other);
+
+		if (OidIsValid(a) != OidIsValid(b))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("indexes \"%s\" and \"%s\" cannot trade places",
+							get_rel_name(index), get_rel_name(other)),
+					 errdetail("Only one of them has an index on partition \"%s\".",
+							   RelationGetRelationName(partition))));
+		table_close(partition, NoLock);
+		if (OidIsValid(a))
+			swap_tree(lfirst_oid(lc), a, b);
+	}
+}
+
+/*
+ * migspec.swap_index(tab, index, other): let two indexes of the table trade
+ * places, with those of its partitions.
+ */
+Datum
+migspec_swap_index(PG_FUNCTION_ARGS)
+{
+	swap_tree(PG_GETARG_OID(0), PG_GETARG_OID(1), PG_GETARG_OID(2));
 	PG_RETURN_VOID();
 }
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * keyswap_column.c
- *		Changes to the catalogs that have no SQL command: identity and grants
- *		of a column pass to another one, and so do names of constraints.
+ *		Changes to the catalogs that have no SQL command: identity, default and
+ *		grants of a column pass to another one, and so do names of constraints.
  *
  * The functions are for steps of a migration only: nobody but the
  * extension's owner may call them.
@@ -44,7 +44,12 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/security.h"
+#include "base/sqlutil.h"
+#include "engine/tables.h"
+
 PG_FUNCTION_INFO_V1(migspec_move_identity);
+PG_FUNCTION_INFO_V1(migspec_pass_default);
 PG_FUNCTION_INFO_V1(migspec_copy_column_grants);
 PG_FUNCTION_INFO_V1(migspec_rename_constraint);
 
@@ -168,6 +173,67 @@ migspec_move_identity(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* SET DEFAULT, or DROP DEFAULT without an expression, in one table */
+static void
+set_default(Oid relid, const char *column, const char *expression)
+{
+	MigspecIdentity owner;
+
+	SPI_connect();
+	migspec_become_owner_for_ddl(migspec_relation_owner(relid), &owner);
+	migspec_sql(psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s %s DEFAULT%s%s",
+						 migspec_relation_name(relid), quote_identifier(column),
+						 expression != NULL ? "SET" : "DROP",
+						 expression != NULL ? " " : "",
+						 expression != NULL ? expression : ""), 0, NULL);
+	migspec_restore_identity(&owner);
+	SPI_finish();
+}
+
+/*
+ * The table, and those of its partitions in which the column has the same
+ * default: they have it from here.
+ */
+static List *
+tables_with_default(Oid relid, const char *column)
+{
+	Node	   *model = migspec_column_default(relid, column);
+	List	   *tables = list_make1_oid(relid);
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))
+	{
+		if (lfirst_oid(lc) != relid && model != NULL &&
+			equal(model, migspec_column_default(lfirst_oid(lc), column)))
+			tables = lappend_oid(tables, lfirst_oid(lc));
+	}
+	return tables;
+}
+
+/*
+ * migspec.pass_default(tab, from_column, to_column, expression, keep): where
+ * the one column has a default, the other one gets that of the text; unless
+ * "keep", the one has none any more.
+ */
+Datum
+migspec_pass_default(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	char	   *from = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *to = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char	   *expression = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	bool		keep = PG_GETARG_BOOL(4);
+	ListCell   *lc;
+
+	foreach(lc, tables_with_default(relid, from))
+	{
+		set_default(lfirst_oid(lc), to, expression);
+		if (!keep)
+			set_default(lfirst_oid(lc), from, NULL);
+	}
+	PG_RETURN_VOID();
+}
+
 /*
  * migspec.copy_column_grants(tab, from_column, to_column): give the other
  * column, which must have none, the same grants by the same grantors.
@@ -265,6 +331,42 @@ rename_parts(Oid relid, Oid constraint, const char *from, const char *to)
 	}
 }
 
+static bool
+constraint_is_inherited(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	bool		inherited;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	inherited = ((Form_pg_constraint) GETSTRUCT(tuple))->coninhcount > 0;
+	ReleaseSysCache(tuple);
+	return inherited;
+}
+
+/*
+ * Partitions have the constraint under the same name, unless they had the
+ * like of it before.
+ */
+static void
+rename_in_partitions(Oid relid, const char *from, const char *to)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))
+	{
+		Oid			child = lfirst_oid(lc);
+		Oid			constraint;
+
+		constraint = get_relation_constraint_oid(child, from, true);
+		if (child == relid || !OidIsValid(constraint) ||
+			ConstraintNameIsUsed(CONSTRAINT_RELATION, child, to))
+			continue;
+		RenameConstraintById(constraint, to);
+		CacheInvalidateRelcacheByRelid(child);
+	}
+}
+
 /*
  * migspec.rename_constraint(tab, from_name, to_name): what ALTER TABLE ...
  * RENAME CONSTRAINT does, but a foreign key takes its parts along, and a
@@ -281,6 +383,8 @@ migspec_rename_constraint(PG_FUNCTION_ARGS)
 
 	RenameConstraintById(constraint, to);
 	rename_parts(RelationGetRelid(rel), constraint, from, to);
+	if (!constraint_is_inherited(constraint))
+		rename_in_partitions(RelationGetRelid(rel), from, to);
 	CacheInvalidateRelcache(rel);
 	table_close(rel, NoLock);
 	PG_RETURN_VOID();

@@ -25,6 +25,7 @@
 #include "access/xact.h"
 #include "engine/carry.h"
 #include "engine/ddl.h"
+#include "engine/partitions.h"
 #include "engine/phase.h"
 #include "engine/plan.h"
 #include "miscadmin.h"
@@ -98,24 +99,17 @@ table_exists(Oid relid)
 }
 
 /*
- * Can the step be undone?  What belonged to a table that is gone went with
+ * Is there something to undo?  What belonged to a table that is gone went with
  * it, but for our own functions.
  */
 static bool
-undo_makes_sense(const MigspecStep *step)
+undo_makes_sense(const MigspecMigration *migration, const MigspecStep *step)
 {
-	ListCell   *lc;
-
-	if (!step->done)
+	if (!step->done || step->undo == NULL)
 		return false;
 	if (step->as_extension && step->lockmode == AccessShareLock)
 		return true;			/* a function */
-	foreach(lc, step->locked)
-	{
-		if (!table_exists(lfirst_oid(lc)))
-			return false;
-	}
-	return true;
+	return migspec_step_applies(migration, step);
 }
 
 /*
@@ -132,12 +126,19 @@ select_steps(int64 migration_id, MigspecPhase phase, bool undo)
 	{
 		MigspecStep *step = lfirst(lc);
 
-		if (undo && undo_makes_sense(step))
+		if (undo && step->done)
 			selected = lcons(step, selected);
-		if (!undo && step->phase == phase)
+		if (!undo && step->phase == phase && !step->skipped)
 			selected = lappend(selected, step);
 	}
 	return selected;
+}
+
+static bool
+step_is_wanted(const Move *move, const MigspecStep *step)
+{
+	return move->undo ? undo_makes_sense(move->migration, step) :
+		migspec_step_applies(move->migration, step);
 }
 
 /*
@@ -156,7 +157,7 @@ lock_targets(const Move *move)
 		MigspecStep *step = lfirst(lc);
 		LOCKMODE	mode = move->undo ? AccessExclusiveLock : step->lockmode;
 
-		if (move->undo && step->undo == NULL)
+		if (!step_is_wanted(move, step))
 			continue;
 		foreach(lc2, step->locked)
 		{
@@ -173,6 +174,8 @@ lock_targets(const Move *move)
 			{
 				target = palloc0(sizeof(MigspecLockTarget));
 				target->relid = lfirst_oid(lc2);
+				target->may_go = !list_member_oid(move->migration->relids,
+												  target->relid);
 				targets = lappend(targets, target);
 			}
 			target->mode = Max(target->mode, mode);
@@ -281,7 +284,10 @@ make_move(void *arg)
 
 	/* under the lock, so that nothing can come in between */
 	if (move->to == MIGSPEC_EXPANDED)
+	{
 		migspec_check_subjects(&migration);
+		migspec_check_partitions(&migration);
+	}
 	if (move->to == MIGSPEC_EXPANDED || move->to == MIGSPEC_SWITCHED)
 		migspec_check_drift(&migration);
 	if (move->to == MIGSPEC_SWITCHED)
@@ -292,9 +298,22 @@ make_move(void *arg)
 	{
 		MigspecStep *step = lfirst(lc);
 
+		if (!step_is_wanted(move, step))
+		{
+			if (move->undo)
+				migspec_step_set_done(migration.id, step->ordinal, false);
+			else
+				migspec_step_leave_out(&migration, step);
+			continue;
+		}
 		run_step(move, step);
 		migspec_step_set_done(migration.id, step->ordinal, !move->undo);
 		CommandCounterIncrement();
+	}
+	if (move->to == MIGSPEC_FINISHED || move->to == MIGSPEC_ROLLED_BACK)
+	{
+		migspec_name_key_parts(&migration);
+		migspec_report_detached(&migration, move->to);
 	}
 	rename_operations(&migration, move->undo ? MIGSPEC_PLANNED : move->to);
 	if (move->to == MIGSPEC_FINISHED || move->to == MIGSPEC_ROLLED_BACK)

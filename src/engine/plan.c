@@ -163,6 +163,9 @@ resolve_table(MigspecChange *change)
 				 errdetail("At %s.table.", change->json->path),
 				 errhint("Write the name as in SQL, with its schema if it is not in the search_path.")));
 	migspec_check_owner(change->op->relid);
+	change->op->partitions =
+		list_delete_oid(find_all_inheritors(change->op->relid, AccessShareLock, NULL),
+						change->op->relid);
 	rel = relation_open(change->op->relid, NoLock);
 	check_table(rel, change);
 	check_triggers(rel);

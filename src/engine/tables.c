@@ -24,6 +24,7 @@
 
 #include "base/errors.h"
 #include "base/sqlutil.h"
+#include "engine/partitions.h"
 #include "engine/retry.h"
 #include "engine/tables.h"
 #include "trigger/sync.h"
@@ -138,12 +139,18 @@ migspec_tables(const MigspecMigration *migration)
 
 /* see tables.h */
 Relation
-migspec_table_open(Oid relid, LOCKMODE lockmode, List **pairs)
+migspec_table_open(const MigspecMigration *migration, Oid relid,
+				   LOCKMODE lockmode, List **pairs)
 {
 	Relation	rel = try_table_open(relid, lockmode);
 
 	if (rel == NULL)
 		return NULL;
+	if (!migspec_is_migrated(migration, relid))
+	{
+		table_close(rel, lockmode);
+		return NULL;
+	}
 	*pairs = migspec_sync_pairs(rel);
 	if (*pairs == NIL)
 		ereport(ERROR,
@@ -194,6 +201,24 @@ migspec_table_key_sql(Relation rel, const char *alias)
 	appendStringInfoChar(&sql, ')');
 	ReleaseSysCache(index);
 	return sql.data;
+}
+
+/* see tables.h */
+Node *
+migspec_column_default(Oid relid, const char *column)
+{
+	Relation	rel = table_open(relid, NoLock);
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	AttrNumber	attno = get_attnum(relid, column);
+	Node	   *tree = NULL;
+
+	for (int i = 0; constr != NULL && i < constr->num_defval; i++)
+	{
+		if (constr->defval[i].adnum == attno)
+			tree = stringToNode(constr->defval[i].adbin);
+	}
+	table_close(rel, NoLock);
+	return tree;
 }
 
 /* see tables.h */

@@ -36,17 +36,25 @@ extern bool migspec_table_is_synchronised(const MigspecMigration *migration,
 extern List *migspec_tables(const MigspecMigration *migration);
 
 /*
- * Open a table for a worker.  NULL if it does not exist any more; error
- * MG403, which is transient, if its sync trigger is missing, disabled or overruled.
+ * Open a table for a worker.  NULL if it does not exist any more or is no
+ * partition any more; error MG403, which is transient, if its sync trigger is
+ * missing, disabled or overruled.
  * "pairs" becomes a List of MigspecPair *.
  */
-extern Relation migspec_table_open(Oid relid, LOCKMODE lockmode, List **pairs);
+extern Relation migspec_table_open(const MigspecMigration *migration, Oid relid,
+								   LOCKMODE lockmode, List **pairs);
 
 /*
  * SQL expression for the primary key of the row "alias" as jsonb, a null if
  * the table has none.
  */
 extern char *migspec_table_key_sql(Relation rel, const char *alias);
+
+/*
+ * The expression of a column's default in this table, NULL if it has none.
+ * The caller has a lock on the table.
+ */
+extern Node *migspec_column_default(Oid relid, const char *column);
 
 /*
  * Settings under which a statement over a range of ctid is planned as a TID

@@ -358,7 +358,8 @@ scan_chunk(VerifyScan *scan)
 	chunk.scan = scan;
 	chunk.migration =
 		migspec_migration_load_by_id(scan->verification->migration_id, false);
-	chunk.rel = migspec_table_open(scan->relid, AccessShareLock, &chunk.pairs);
+	chunk.rel = migspec_table_open(chunk.migration, scan->relid, AccessShareLock,
+								   &chunk.pairs);
 	if (chunk.rel == NULL)
 	{
 		forget_differences(chunk.migration->id, scan->relid);

@@ -121,6 +121,8 @@ CREATE TABLE migspec.operation (
 	volatile	boolean NOT NULL DEFAULT false,
 	planned_for	text,
 	rows_compared bigint,
+	/* of the table, on all levels, when it was planned */
+	partitions	regclass[] NOT NULL DEFAULT '{}',
 	UNIQUE (migration_id, ordinal)
 );
 COMMENT ON TABLE migspec.operation IS 'the operations of a migration: old column, new column, and the expressions between them';
@@ -137,6 +139,8 @@ CREATE TABLE migspec.step (
 		CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['sql', 'concurrently', 'backfill']::text[])),
 	as_extension boolean NOT NULL DEFAULT false,
 	relation	regclass,
+	/* if the step is for one partition only: it is skipped if that has gone */
+	partition	regclass,
 	locked		regclass[] NOT NULL DEFAULT '{}',
 	lock_mode	text NOT NULL,
 	statement	text NOT NULL,
@@ -146,6 +150,7 @@ CREATE TABLE migspec.step (
 	est_rows	bigint,
 	est_seconds	float8,
 	done_at		timestamptz,
+	skipped		boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (migration_id, ordinal)
 );
 COMMENT ON TABLE migspec.step IS 'the statements of each phase, each with its undo';

@@ -11,6 +11,30 @@ REVOKE ALL ON FUNCTION migspec.swap_index(regclass, regclass, regclass) FROM PUB
 COMMENT ON FUNCTION migspec.swap_index(regclass, regclass, regclass) IS
 	'internal: let two indexes of a table trade places, but not names and constraints';
 
+CREATE FUNCTION migspec.attach_index(index regclass, partition regclass, name text)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_attach_index';
+REVOKE ALL ON FUNCTION migspec.attach_index(regclass, regclass, text) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.attach_index(regclass, regclass, text) IS
+	'internal: attach the index of a partition to that of its parent, unless there is one';
+
+CREATE FUNCTION migspec.validate_index(index regclass)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_validate_index';
+REVOKE ALL ON FUNCTION migspec.validate_index(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.validate_index(regclass) IS
+	'internal: mark the index of a partitioned table as valid if those of all partitions are';
+
+CREATE FUNCTION migspec.pass_default(tab regclass, from_column text, to_column text, expression text, keep boolean)
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_pass_default';
+REVOKE ALL ON FUNCTION migspec.pass_default(regclass, text, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION migspec.pass_default(regclass, text, text, text, boolean) IS
+	'internal: move a default to another column, in the table and in partitions that have the same one';
+
 CREATE FUNCTION migspec.make_deferrable_key(tab regclass, model text, index regclass)
 RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

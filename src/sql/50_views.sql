@@ -83,6 +83,7 @@ CROSS JOIN LATERAL (SELECT count(*) AS rows_failed FROM migspec.failed_row AS e
 	WHERE e.migration_id = m.id AND e.relation = b.relation) AS f
 LEFT JOIN LATERAL (SELECT t.statement FROM migspec.step AS t
 	WHERE t.migration_id = m.id AND t.phase = 'migrating' AND t.done_at IS NULL
+		AND NOT t.skipped
 	ORDER BY t.ordinal LIMIT 1) AS s ON true
 WHERE m.phase = 'migrating';
 COMMENT ON VIEW migspec.progress IS 'one row per table of every running backfill';
@@ -98,7 +99,7 @@ COMMENT ON VIEW migspec.events IS 'the history: phase moves, retries, throttling
 
 CREATE VIEW migspec.steps AS
 SELECT m.name AS migration, s.ordinal AS step, s.phase, s.kind, s.relation, s.lock_mode, s.statement,
-	s.undo, s.carries, s.rewrites, s.est_rows, s.est_seconds, s.done_at
+	s.undo, s.carries, s.rewrites, s.est_rows, s.est_seconds, s.done_at, s.skipped
 FROM migspec.step AS s
 JOIN migspec.migration AS m ON m.id = s.migration_id;
 COMMENT ON VIEW migspec.steps IS 'the plan of every migration, statement by statement';

@@ -15,6 +15,10 @@
 # are.  To narrow down a failure, MIGSPEC_ORACLE_OPERATIONS names the operations
 # to choose from (rename type flag add key), MIGSPEC_ORACLE_MOST how many of them a
 # migration may have, and MIGSPEC_ORACLE_CHAOS=0 lets nothing crash.
+#
+# With every other seed (MIGSPEC_ORACLE_PARTITIONS says 0 or 1) the table is
+# partitioned, and one more process lets partitions come and go, with rows that
+# it knows.
 
 use strict;
 use warnings;
@@ -41,6 +45,10 @@ my $fillers = 5000;
 my %operations = map { $_ => 1 }
   split ' ', setting('MIGSPEC_ORACLE_OPERATIONS', 'rename type flag add key');
 my $most = setting('MIGSPEC_ORACLE_MOST', 4);
+my $partitioned = setting('MIGSPEC_ORACLE_PARTITIONS', $seed % 2);
+
+# the partition key, which cannot be migrated
+delete $operations{key} if $partitioned;
 
 note "MIGSPEC_ORACLE_SEED=$seed";
 diag "MIGSPEC_ORACLE_SEED=$seed";
@@ -152,6 +160,99 @@ sub chaos
 		last if get_file('quiet');
 		$dbh = reconnect('chaos') unless $dbh && $dbh->ping;
 		eval { chaos_once($dbh) };
+	}
+	return;
+}
+
+#
+# Partitions that come and go
+#
+
+my @partitions;    # of number, rows, sum of n
+my $last_partition = 0;
+
+sub create_partition
+{
+	my ($dbh) = @_;
+	my $number = ++$last_partition;
+	my ($name, $from) = ("p_$number", 2000000 + 100 * $number);
+	my $bounds = sprintf('FOR VALUES FROM (%d) TO (%d)', $from, $from + 100);
+	my $rows = int rand 20;
+	my $created = eval {
+		$dbh->begin_work;
+		if (chance(0.3))
+		{
+			$dbh->do("CREATE TABLE $name (LIKE t INCLUDING ALL)");
+			$dbh->do("ALTER TABLE t ATTACH PARTITION $name $bounds");
+		}
+		else
+		{
+			$dbh->do("CREATE TABLE $name PARTITION OF t $bounds");
+		}
+		$dbh->do("INSERT INTO t (id, n) SELECT $from + i, i FROM generate_series(1, $rows) AS i");
+		$dbh->commit;
+		1;
+	};
+	my $error = $@;
+	my $state = $dbh->state // '';
+
+	# if the connection was lost, it may be there all the same
+	$dbh->ping > 0 ? eval { $dbh->rollback } : ($dbh = reconnect('partitions')) unless $created;
+	push @partitions, [ $number, $rows, $rows * ($rows + 1) / 2 ]
+	  if $created || $dbh->selectrow_array('SELECT to_regclass(?) IS NOT NULL', undef, $name);
+	die "$state $error" unless $created;
+	return;
+}
+
+sub drop_partition
+{
+	my ($dbh) = @_;
+	my $i = int rand @partitions;
+	my ($number, @known) = @{ $partitions[$i] };
+
+	if ($dbh->selectrow_array('SELECT to_regclass(?) IS NOT NULL', undef, "p_$number"))
+	{
+		my $id = sprintf('id BETWEEN %d AND %d', 2000000 + 100 * $number, 2000099 + 100 * $number);
+		my @found = $dbh->selectrow_array("SELECT count(*), coalesce(sum(n), 0) FROM t WHERE $id");
+
+		append_file('complaints', "partition p_$number has (@found) instead of (@known)")
+		  if "@found" ne "@known";
+		$dbh->do("UPDATE t SET n = n WHERE $id");
+		$dbh->do("ALTER TABLE t DETACH PARTITION p_$number") if chance(0.4);
+		$dbh->do("DROP TABLE p_$number");
+	}
+	splice @partitions, $i, 1;
+	return;
+}
+
+# One that was detached, and is not dropped because the server has crashed,
+# is dropped by its number.
+sub partitioner
+{
+	my $dbh;
+
+	srand($seed * 100 + 98);
+	until (get_file('quiet'))
+	{
+		sleep rand 0.3;
+		$dbh = reconnect('partitions') unless $dbh && $dbh->ping > 0;
+		eval {
+			# an index may be being built, for which we would wait, and writers for us
+			$dbh->do(q(SET lock_timeout = '200ms'));
+			@partitions < 2 || @partitions < 6 && chance(0.5) ? create_partition($dbh) : drop_partition($dbh);
+			1;
+		} and next;
+		my $error = $@;
+		my $state = $error =~ /^(\w{5}) / ? $1 : $dbh->state // '';
+
+		append_file('complaints', "partitions: $state $error")
+		  unless $state =~ /^(55P03|40P01)$/ || is_lost($dbh, $error);
+	}
+	for (1 .. 100)
+	{
+		last unless @partitions;
+		$dbh = reconnect('partitions') unless $dbh && $dbh->ping > 0;
+		eval { drop_partition($dbh) };
 	}
 	return;
 }
@@ -362,7 +463,7 @@ sub check_agreement
 	my $content = $shape{old} // $shape{new};
 
 	return if !defined $content;
-	my $bad = query("SELECT count(*) FROM t WHERE id > 1000000"
+	my $bad = query("SELECT count(*) FROM t WHERE id BETWEEN 1000001 AND 1999999"
 		  . " AND ($content IS DISTINCT FROM 'filler ' || id OR n <> id OR writes <> 0)");
 
 	complain("$bad rows that nobody wrote have changed") if $bad;
@@ -501,6 +602,31 @@ sub drop_shout
 	return;
 }
 
+# All partitions are alike, however old they are; known by what they were at
+# one moment, for they come and go.
+sub check_partitions
+{
+	my ($name) = @_;
+	my $looks = eval {
+		scalar $dbh->selectrow_array(<<'SQL')
+SELECT count(DISTINCT look) FROM pg_partition_tree('t') AS p, LATERAL (
+	SELECT string_agg(line, '; ' ORDER BY line COLLATE "C") FROM (
+		SELECT format('%s %s %s %s', attname, atttypid, attnotnull, pg_get_expr(adbin, adrelid))
+		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+		WHERE attrelid = p.relid AND attnum > 0 AND NOT attisdropped
+		UNION ALL SELECT regexp_replace(pg_get_indexdef(indexrelid), 'INDEX .* USING', '')
+			|| indisvalid || relispartition
+		FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = p.relid
+		UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = p.relid
+	) AS lines (line)) AS l (look)
+WHERE isleaf
+SQL
+	};
+
+	complain("$name has left partitions that differ") if ($looks // 1) != 1;
+	return;
+}
+
 # Columns that were dropped count towards the limit of 1600.
 sub renew_table
 {
@@ -512,8 +638,9 @@ sub renew_table
 			sub {
 				$dbh->begin_work;
 				$dbh->do('LOCK TABLE t');
-				$dbh->do('CREATE TABLE t2 (LIKE t INCLUDING ALL)');
-				$dbh->do('INSERT INTO t2 TABLE t');
+				$dbh->do('CREATE TABLE t2 (LIKE t INCLUDING ALL)' . partition_by());
+				$dbh->do($_) for partitions_sql('t2', time() =~ s/\D/_/r);
+				$dbh->do('INSERT INTO t2 TABLE t WHERE id < 2000000');
 				$dbh->do('DROP TABLE t');
 				$dbh->do('ALTER TABLE t2 RENAME TO t');
 				$dbh->do('CREATE TRIGGER t_count BEFORE UPDATE ON t'
@@ -549,7 +676,8 @@ sub cycle
 				  if chance(0.3);
 				$dbh->do('SELECT migspec_expand(?, ?, contract_grace => ?)',
 					undef, $name, $document, $worker_finishes ? '0' : '1 hour');
-			});
+			},
+			$partitioned ? 'MG305' : undef);
 	}
 	announce(
 		old => $table{content},
@@ -595,6 +723,7 @@ sub cycle
 	my @left = leftovers_now();
 
 	complain("$name has left behind: @left") if @left;
+	check_partitions($name) if $partitioned;
 	renew_table();
 	return;
 }
@@ -610,6 +739,21 @@ sub leftovers_now
 	return @left;
 }
 
+sub partition_by { return $partitioned ? ' PARTITION BY RANGE (id)' : ''; }
+
+# The partitions that stay: the writers' rows, and the others
+sub partitions_sql
+{
+	my ($table, $suffix) = @_;
+
+	return unless $partitioned;
+	return (
+		"CREATE TABLE low_$suffix PARTITION OF $table FOR VALUES FROM (MINVALUE) TO (1000000)",
+		"CREATE TABLE high_$suffix PARTITION OF $table FOR VALUES FROM (1000000) TO (2000000)");
+}
+
+my ($partition_by, $partitions) = (partition_by(), join ";\n", partitions_sql('t', 0));
+
 $node->safe_psql('postgres', <<"SQL");
 CREATE FUNCTION count_writes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
 	NEW.writes := OLD.writes + 1;
@@ -622,7 +766,8 @@ CREATE TABLE t (
 	flag boolean NOT NULL DEFAULT false,
 	writes int NOT NULL DEFAULT 0,
 	updated_at timestamptz NOT NULL DEFAULT now()
-);
+)$partition_by;
+$partitions;
 COMMENT ON COLUMN t.content IS 'what it is about';
 CREATE INDEX t_n ON t (n);
 CREATE INDEX t_content ON t (left(content, 20), n);
@@ -650,6 +795,7 @@ my $ran = eval {
 	wait_until('the writers to be ready',
 		sub { !grep { !defined get_file("ready.$_") } 0 .. $writers - 1 });
 	fork_child('chaos', \&chaos) if setting('MIGSPEC_ORACLE_CHAOS', 1);
+	fork_child('partitions', \&partitioner) if $partitioned;
 
 	my $end = time() + $seconds;
 	my $number = 0;
@@ -660,7 +806,7 @@ my $ran = eval {
 complain("the driver gave up: $@") unless $ran;
 
 put_file('quiet', 1);
-waitpid($pids{chaos}, 0) if $pids{chaos};
+waitpid($pids{$_}, 0) for grep { $pids{$_} } qw(chaos partitions);
 $shape{stop} = 1;
 eval { announce(); 1 } or complain("the writers did not stop: $@");
 for my $number (0 .. $writers - 1)
@@ -721,7 +867,10 @@ is( $dbh->selectrow_array(
 		  . q( WHERE phase NOT IN ('finished', 'rolled_back'))),
 	undef,
 	'all migrations are finished or rolled back');
-ok(eval { amcheck_ok($dbh, 't') }, 'indexes and heap are right') or diag $@;
+my @leaves = @{ $dbh->selectcol_arrayref(q(SELECT relid::regclass FROM pg_partition_tree('t') WHERE isleaf)) };
+
+@leaves = ('t') unless @leaves;
+ok(eval { amcheck_ok($dbh, $_) for @leaves; 1 }, 'indexes and heap are right') or diag $@;
 $dbh->disconnect;
 $node->stop;
 

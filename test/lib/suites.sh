@@ -24,7 +24,8 @@ PG_CONFIG=$bindir/pg_config
 export PG_CONFIG
 
 # A test that hangs must not take the whole run with it.
-suite_timeout=1500
+# an oracle by hand may take longer than all else
+suite_timeout=$((1500 + ${MIGSPEC_ORACLE_SECONDS:-0}))
 export PG_TEST_TIMEOUT_DEFAULT=120 PGISOLATIONTIMEOUT=120
 
 user=postgres

@@ -42,6 +42,7 @@
 #include "base/compat.h"
 #include "bgw/worker.h"
 #include "trigger/tally.h"
+#include "usage/usage.h"
 
 /* how long to wait for workers to end (ms), and how often to look */
 #define LONGEST_WAIT	30000
@@ -187,7 +188,10 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(unblock, arg);
 	if (IsA(pstmt->utilityStmt, DropdbStmt))
+	{
 		migspec_tally_forget_database(dboid);
+		migspec_usage_forget_database(dboid);
+	}
 	migspec_database_unblock(dboid);
 }
 

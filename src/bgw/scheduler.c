@@ -119,6 +119,7 @@ look(MemoryContext cxt)
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		migspec_tally_forget_database(MyDatabaseId);
+		migspec_usage_forget_database(MyDatabaseId);
 		migspec_slot_set_outcome(MIGSPEC_OUTCOME_ABSENT, NULL);
 		proc_exit(0);
 	}
@@ -183,11 +184,11 @@ turn(MemoryContext cxt)
 	migspec_worker_activity("looking for work");
 	due = look(cxt);
 	migspec_outbox_deliver();
-	migspec_usage_store();
 	MemoryContextSwitchTo(cxt);
 	start_jobs(due);
 	if (!complained_of_version)
 	{
+		migspec_usage_store();
 		migspec_collect();
 		migspec_watch_triggers();
 	}

@@ -219,7 +219,7 @@ COMMENT ON TABLE migspec.difference IS 'rows whose old and new columns the last 
 CREATE TABLE migspec.usage (
 	migration_id bigint NOT NULL REFERENCES migspec.migration ON DELETE CASCADE,
 	relation	regclass NOT NULL,
-	attno		integer NOT NULL,
+	"column"	text NOT NULL,
 	role		oid NOT NULL,
 	application	text NOT NULL,
 	reads		bigint NOT NULL,
@@ -229,7 +229,7 @@ CREATE TABLE migspec.usage (
 	query_id	bigint,
 	pid			integer NOT NULL,
 	query		text NOT NULL,
-	PRIMARY KEY (migration_id, relation, attno, role, application)
+	PRIMARY KEY (migration_id, relation, "column", role, application)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE migspec.usage IS 'who used an old column while its migration was active';
 

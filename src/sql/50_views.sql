@@ -104,7 +104,7 @@ FROM migspec.step AS s
 JOIN migspec.migration AS m ON m.id = s.migration_id;
 COMMENT ON VIEW migspec.steps IS 'the plan of every migration, statement by statement';
 
-CREATE FUNCTION migspec.usage_pending(OUT relation regclass, OUT attno integer, OUT role oid,
+CREATE FUNCTION migspec.usage_pending(OUT relation regclass, OUT "column" text, OUT role oid,
 	OUT application text, OUT reads bigint, OUT writes bigint, OUT last_read timestamptz,
 	OUT last_write timestamptz, OUT query_id bigint, OUT pid integer, OUT query text)
 RETURNS SETOF record LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
@@ -117,10 +117,10 @@ COMMENT ON FUNCTION migspec.usage_pending() IS 'uses of old columns that are not
  */
 CREATE VIEW migspec.old_shape_usage AS
 SELECT m.name AS migration, pg_get_userbyid(s.role)::text AS role, s.application,
-	s.last_read, s.last_write, s.reads, s.writes, s.relation, a.attname AS "column", s.pid, s.query_id,
+	s.last_read, s.last_write, s.reads, s.writes, s.relation, s."column"::name AS "column", s.pid, s.query_id,
 	CASE WHEN pg_has_role(s.role, 'USAGE') OR pg_has_role('pg_read_all_stats', 'USAGE')
 		THEN s.query ELSE '<insufficient privilege>' END AS query
-FROM (SELECT u.migration_id, u.relation, u.attno, u.role, u.application,
+FROM (SELECT u.migration_id, u.relation, u."column", u.role, u.application,
 		sum(u.reads)::bigint AS reads, sum(u.writes)::bigint AS writes,
 		max(u.last_read) AS last_read, max(u.last_write) AS last_write,
 		(array_agg(u.query_id ORDER BY u.pending DESC) FILTER (WHERE u.query_id IS NOT NULL))[1] AS query_id,
@@ -131,8 +131,7 @@ FROM (SELECT u.migration_id, u.relation, u.attno, u.role, u.application,
 		SELECT true, t.migration_id, p.* FROM migspec.usage_pending() AS p
 		JOIN migspec.target AS t ON t.relation = p.relation) AS u
 	GROUP BY 1, 2, 3, 4, 5) AS s
-JOIN migspec.migration AS m ON m.id = s.migration_id
-LEFT JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.attno;
+JOIN migspec.migration AS m ON m.id = s.migration_id;
 COMMENT ON VIEW migspec.old_shape_usage IS 'who used an old column of a migration: counts, and the last time';
 
 /* Only the views are for everybody; the tables are the extension's. */

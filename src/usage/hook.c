@@ -148,10 +148,9 @@ look_up(Oid relid, Known *slot)
 			column->attno = get_attnum(relid, lfirst(lc));
 			column->key.dboid = MyDatabaseId;
 			column->key.relid = top;
-			column->key.attno = get_attnum(top, lfirst(lc));
+			strlcpy(column->key.column, lfirst(lc), NAMEDATALEN);
 			column->place = -1;
-			if (column->attno != InvalidAttrNumber &&
-				column->key.attno != InvalidAttrNumber)
+			if (column->attno != InvalidAttrNumber)
 				slot->ncolumns++;
 		}
 	}

@@ -16,7 +16,7 @@
  *
  * Interleavings that must be survived:
  * - The migration ends before its counts are stored: they belong to nobody,
- *	 and are forgotten.
+ *	 and are not stored.
  * - Somebody sums up between the commit and the subtraction: uses of the last
  *	 second count twice, which hurts nobody.
  *
@@ -53,31 +53,31 @@ time_param(TimestampTz at)
 }
 
 /*
- * Add one key's counts to those of its migration; false if it has none.
+ * Add one key's counts to those of its migration, if it has one.
  */
-static bool
+static void
 store_one(const MigspecUsage *usage)
 {
-	return migspec_catalog_sql("INSERT INTO migspec.usage AS u (migration_id, relation, attno, role,"
-							   " application, reads, writes, last_read, last_write, query_id, pid, query)"
-							   " SELECT t.migration_id, $1, $2, $3, $4, $5, $6, $7, $8, nullif($9, 0), $10, $11"
-							   " FROM migspec.target AS t WHERE t.relation = $1"
-							   " ON CONFLICT (migration_id, relation, attno, role, application) DO UPDATE"
-							   " SET reads = u.reads + excluded.reads, writes = u.writes + excluded.writes,"
-							   " last_read = greatest(u.last_read, excluded.last_read),"
-							   " last_write = greatest(u.last_write, excluded.last_write),"
-							   " query_id = coalesce(excluded.query_id, u.query_id), pid = excluded.pid",
-							   MIGSPEC_PARAMS(MIGSPEC_REGCLASS(usage->key.relid),
-											  MIGSPEC_INT4(usage->key.attno),
-											  MIGSPEC_DATUM(OIDOID, ObjectIdGetDatum(usage->key.roleid), false),
-											  MIGSPEC_TEXT(usage->key.application),
-											  MIGSPEC_INT8(usage->reads),
-											  MIGSPEC_INT8(usage->writes),
-											  time_param(usage->last_read),
-											  time_param(usage->last_write),
-											  MIGSPEC_INT8(usage->query_id),
-											  MIGSPEC_INT4(usage->pid),
-											  MIGSPEC_TEXT(usage->query))) > 0;
+	migspec_catalog_sql("INSERT INTO migspec.usage AS u (migration_id, relation, \"column\", role,"
+						" application, reads, writes, last_read, last_write, query_id, pid, query)"
+						" SELECT t.migration_id, $1, $2, $3, $4, $5, $6, $7, $8, nullif($9, 0), $10, $11"
+						" FROM migspec.target AS t WHERE t.relation = $1"
+						" ON CONFLICT (migration_id, relation, \"column\", role, application) DO UPDATE"
+						" SET reads = u.reads + excluded.reads, writes = u.writes + excluded.writes,"
+						" last_read = greatest(u.last_read, excluded.last_read),"
+						" last_write = greatest(u.last_write, excluded.last_write),"
+						" query_id = coalesce(excluded.query_id, u.query_id), pid = excluded.pid",
+						MIGSPEC_PARAMS(MIGSPEC_REGCLASS(usage->key.relid),
+									   MIGSPEC_TEXT(usage->key.column),
+									   MIGSPEC_DATUM(OIDOID, ObjectIdGetDatum(usage->key.roleid), false),
+									   MIGSPEC_TEXT(usage->key.application),
+									   MIGSPEC_INT8(usage->reads),
+									   MIGSPEC_INT8(usage->writes),
+									   time_param(usage->last_read),
+									   time_param(usage->last_write),
+									   MIGSPEC_INT8(usage->query_id),
+									   MIGSPEC_INT4(usage->pid),
+									   MIGSPEC_TEXT(usage->query)));
 }
 
 static bool
@@ -87,37 +87,32 @@ is_news(const MigspecUsage *usage)
 }
 
 /*
- * Write what is new, and find out what is nobody's.  In a transaction of its
- * own, after which the places in shared memory follow.
+ * Write what is new, in a transaction of its own, after which the places in
+ * shared memory follow.
  */
 static void
 store_all(List *usages)
 {
-	bool	   *orphans = palloc0(sizeof(bool) * list_length(usages));
 	ListCell   *lc;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	foreach(lc, usages)
-		orphans[foreach_current_index(lc)] = !store_one(lfirst(lc));
+		store_one(lfirst(lc));
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
 	foreach(lc, usages)
-	{
-		if (orphans[foreach_current_index(lc)])
-			migspec_usage_forget(lfirst(lc));
-		else
-			migspec_usage_stored(lfirst(lc));
-	}
+		migspec_usage_stored(lfirst(lc));
 }
 
 /*
- * Keys that have no news for long may be those of a migration that has ended;
- * to look at them now and then is soon enough.
+ * Applications may have a name for each session, and migrations end: now and
+ * then places without news are given to others.  Who comes back gets one
+ * again.
  */
-#define LOOKS_AT_ALL	60
+#define LOOKS_UNTIL_IDLE	60
 
 /*
  * migspec_usage_store -- see usage.h.
@@ -127,16 +122,18 @@ migspec_usage_store(void)
 {
 	static int	looks = 0;
 	MemoryContext context = CurrentMemoryContext;
-	bool		all = ++looks >= LOOKS_AT_ALL;
+	bool		retire = ++looks >= LOOKS_UNTIL_IDLE;
 	List	   *usages = NIL;
 	ListCell   *lc;
 
-	if (all)
+	if (retire)
 		looks = 0;
 	foreach(lc, migspec_usage_snapshot())
 	{
-		if (all || is_news(lfirst(lc)))
+		if (is_news(lfirst(lc)))
 			usages = lappend(usages, lfirst(lc));
+		else if (retire)
+			migspec_usage_retire(lfirst(lc));
 	}
 	if (usages != NIL)
 		store_all(usages);
@@ -172,7 +169,7 @@ migspec_usage_pending(PG_FUNCTION_ARGS)
 		if (!is_news(usage))
 			continue;
 		values[0] = ObjectIdGetDatum(usage->key.relid);
-		values[1] = Int32GetDatum(usage->key.attno);
+		values[1] = CStringGetTextDatum(usage->key.column);
 		values[2] = ObjectIdGetDatum(usage->key.roleid);
 		values[3] = CStringGetTextDatum(usage->key.application);
 		values[4] = Int64GetDatum(usage->reads);

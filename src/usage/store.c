@@ -9,7 +9,7 @@
  * The counters are atomic, because many backends add under the shared lock;
  * keys change under the exclusive lock only.
  *
- * Runs in sessions (count) and in schedulers (snapshot, stored, forget).  The
+ * Runs in sessions (count) and in schedulers (snapshot, stored, retire).  The
  * LWLock "migspec_usage" is held for these few instructions or for a search of
  * the array; no error is raised and no memory allocated under it.
  *
@@ -17,8 +17,10 @@
  * last look of the scheduler, see persist.c.
  *
  * Interleavings that must be survived:
- * - A place is forgotten and taken by another key while a backend remembers
+ * - A place is retired and taken by another key while a backend remembers
  *	 it: the key is compared before each use.
+ * - A place is used after the scheduler has found it idle: it looks at the
+ *	 counters again, under the exclusive lock.
  * - Two backends count the first use of one key: the second finds, under the
  *	 exclusive lock, what the first has made.
  * - The scheduler stores what it has seen while others go on counting: it
@@ -129,7 +131,7 @@ static bool
 is_key(const MigspecUsageKey *a, const MigspecUsageKey *b)
 {
 	return a->dboid == b->dboid && a->relid == b->relid &&
-		a->attno == b->attno && a->roleid == b->roleid &&
+		a->roleid == b->roleid && strcmp(a->column, b->column) == 0 &&
 		strcmp(a->application, b->application) == 0;
 }
 
@@ -304,21 +306,47 @@ migspec_usage_stored(const MigspecUsage *usage)
 }
 
 /*
- * migspec_usage_forget -- see usage.h.
+ * Give a place back.  Under the exclusive lock.
+ */
+static void
+give_back(Place *place)
+{
+	clear(place);
+	while (store->used > 0 &&
+		   !OidIsValid(store->places[store->used - 1].key.dboid))
+		store->used--;
+	store->overflow = false;
+}
+
+/*
+ * migspec_usage_retire -- see usage.h.
  */
 void
-migspec_usage_forget(const MigspecUsage *usage)
+migspec_usage_retire(const MigspecUsage *usage)
 {
 	Place	   *place = &store->places[usage->index];
 
 	LWLockAcquire(store->lock, LW_EXCLUSIVE);
-	if (is_key(&place->key, &usage->key))
+	if (is_key(&place->key, &usage->key) &&
+		pg_atomic_read_u64(&place->reads) == 0 &&
+		pg_atomic_read_u64(&place->writes) == 0)
+		give_back(place);
+	LWLockRelease(store->lock);
+}
+
+/*
+ * migspec_usage_forget_database -- see usage.h.
+ */
+void
+migspec_usage_forget_database(Oid dboid)
+{
+	if (store == NULL)
+		return;
+	LWLockAcquire(store->lock, LW_EXCLUSIVE);
+	for (int i = store->used - 1; i >= 0; i--)
 	{
-		clear(place);
-		while (store->used > 0 &&
-			   !OidIsValid(store->places[store->used - 1].key.dboid))
-			store->used--;
-		store->overflow = false;
+		if (store->places[i].key.dboid == dboid)
+			give_back(&store->places[i]);
 	}
 	LWLockRelease(store->lock);
 }

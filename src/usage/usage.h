@@ -21,7 +21,8 @@ typedef struct MigspecUsageKey
 {
 	Oid			dboid;
 	Oid			relid;			/* the topmost table, never a partition */
-	AttrNumber	attno;			/* the old column there */
+	char		column[NAMEDATALEN];	/* the old one, as applications know
+										 * it */
 	Oid			roleid;
 	char		application[NAMEDATALEN];
 } MigspecUsageKey;
@@ -58,11 +59,14 @@ extern int	migspec_usage_count(const MigspecUsageKey *key, int place, bool read,
 /* What this database has (List of MigspecUsage *), also if it is not news */
 extern List *migspec_usage_snapshot(void);
 
-/* These counts are in the catalog now */
+/* These counts are in the catalog now, or nobody wants to know */
 extern void migspec_usage_stored(const MigspecUsage *usage);
 
-/* Nobody wants to know any more */
-extern void migspec_usage_forget(const MigspecUsage *usage);
+/* Make room for another key, unless there is news of this one */
+extern void migspec_usage_retire(const MigspecUsage *usage);
+
+/* The database, or the extension in it, is gone */
+extern void migspec_usage_forget_database(Oid dboid);
 
 /*
  * Hooks (hook.c), from _PG_init.  Processes of our own set the flag: what

@@ -1,0 +1,92 @@
+# Counts of uses in shared memory: whose place is free again, and when.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use MigspecTest;
+
+# as many as src/usage/store.c has
+my $places = 2048;
+
+my $node = new_node('usage', 'migspec.naptime' => '10min',
+	autovacuum => 'off');
+
+# A database with a column that is about to be left
+sub prepare
+{
+	my ($dbname) = @_;
+
+	$node->safe_psql($dbname, <<'SQL');
+CREATE TABLE t (id integer PRIMARY KEY, old text);
+SELECT migspec_expand('m', migspec_rename_column('t', 'old', 'new'));
+SQL
+	return;
+}
+
+sub use_as
+{
+	my ($db, $application) = @_;
+
+	$db->do("SET application_name = '$application'");
+	$db->do('SELECT old FROM t');
+	return;
+}
+
+sub is_counted
+{
+	my ($db, $application) = @_;
+
+	return $db->selectrow_array(
+		"SELECT count(*) FROM migspec_usage('m') WHERE application = ?",
+		undef, $application);
+}
+
+prepare('postgres');
+my $db = connect_to($node);
+
+# What a database had is free when it is dropped
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION migspec');
+prepare('other');
+my $other = connect_to($node, 'other');
+use_as($other, "other $_") foreach 1 .. $places;
+is(is_counted($other, "other $places"), 1, 'all places are taken');
+use_as($db, 'too late');
+is(is_counted($db, 'too late'), 0, 'one more is not counted');
+like(slurp_file($node->logfile),
+	qr/migspec counts the uses of old columns for $places roles/,
+	'and that is told');
+$other->disconnect;
+$node->safe_psql('postgres', 'DROP DATABASE other');
+use_as($db, 'after drop');
+is(is_counted($db, 'after drop'), 1, 'there is room after DROP DATABASE');
+
+# Applications that have a name for each session do not fill it for good
+$node->append_conf('postgresql.conf', "migspec.naptime = '20ms'");
+$node->reload;
+use_as($db, "session $_") foreach 1 .. $places + 10;
+wait_for(
+	'room for others',
+	sub {
+		use_as($db, 'another');
+		return is_counted($db, 'another');
+	},
+	30);
+my ($reads) = $db->selectrow_array(<<'SQL');
+SELECT sum(reads) FROM migspec_usage('m') WHERE application IN ('session 1', 'after drop')
+SQL
+is($reads, 2, 'what idle places had counted is not lost');
+use_as($db, 'session 1');
+($reads) = $db->selectrow_array(
+	"SELECT reads FROM migspec_usage('m') WHERE application = 'session 1'");
+is($reads, 2, 'who comes back is counted on');
+
+$db->disconnect;
+$node->stop;
+done_testing();

@@ -51,6 +51,14 @@ COMMIT;
 SET application_name = 'merge';
 MERGE INTO usage_t USING (VALUES (12)) AS v(id) ON usage_t.id = v.id
 	WHEN MATCHED THEN UPDATE SET content = 'm12';
+SET application_name = 'long statement';
+DO $$
+BEGIN
+	PERFORM pg_sleep(0.1);
+	PERFORM content FROM usage_t;
+	RAISE WARNING 'now: %', (SELECT last_read >= statement_timestamp() + '0.1 s'
+		FROM migspec_usage('usage_rename') WHERE application = 'long statement');
+END $$;
 
 -- these use nothing of the old shape
 SET application_name = 'new';

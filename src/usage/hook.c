@@ -33,7 +33,6 @@
 
 #include "access/parallel.h"
 #include "access/sysattr.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
@@ -46,6 +45,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/relcache.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 #include "base/compat.h"
@@ -218,6 +218,10 @@ set_user(OldColumn *column)
 	column->place = -1;
 }
 
+/*
+ * One statement of a client may use the column for hours, in a function or a
+ * procedure: what counts is the time of each use.
+ */
 static void
 count_use(OldColumn *column, bool read, bool write, uint64 query_id,
 		  const char *query)
@@ -226,8 +230,8 @@ count_use(OldColumn *column, bool read, bool write, uint64 query_id,
 	if (column->ignored)
 		return;
 	column->place = migspec_usage_count(&column->key, column->place, read, write,
-										GetCurrentStatementStartTimestamp(),
-										query_id, query ? query : "");
+										GetCurrentTimestamp(), query_id,
+										query ? query : "");
 }
 
 /* Is the column among these of a permission list, or the whole row? */
@@ -335,13 +339,15 @@ note_copy(const CopyStmt *copy, const PlannedStmt *stmt, const char *query)
 static void
 usage_ProcessUtility(MIGSPEC_UTILITY_PARAMS)
 {
+	/* not to be looked at afterwards: ROLLBACK may have freed the statement */
+	bool		is_copy = IsA(pstmt->utilityStmt, CopyStmt);
+
 	if (prev_ProcessUtility)
 		prev_ProcessUtility(MIGSPEC_UTILITY_ARGS);
 	else
 		standard_ProcessUtility(MIGSPEC_UTILITY_ARGS);
 
-	if (IsA(pstmt->utilityStmt, CopyStmt) && !is_nobodys() &&
-		((CopyStmt *) pstmt->utilityStmt)->relation && IsTransactionState())
+	if (is_copy && !is_nobodys() && ((CopyStmt *) pstmt->utilityStmt)->relation)
 		note_copy((CopyStmt *) pstmt->utilityStmt, pstmt, queryString);
 }
 

@@ -295,7 +295,8 @@ look_for_index(const Job *job, const MigspecStep *step, char **drop)
 /*
  * Leave the step out if its table has gone.  Otherwise true, and a lock keeps
  * the table where it is until the step is done: the one that CREATE INDEX
- * CONCURRENTLY takes anyway.
+ * CONCURRENTLY takes anyway.  It is waited for without a snapshot: whoever
+ * builds an index on the table now would wait for that, a deadlock.
  */
 static bool
 keep_step(const Job *job, const MigspecStep *step)
@@ -304,8 +305,11 @@ keep_step(const Job *job, const MigspecStep *step)
 	MigspecMigration *migration;
 	bool		applies;
 
-	migspec_worker_begin_xact();
+	StartTransactionCommand();
 	LockRelationIdForSession(&table, ShareUpdateExclusiveLock);
+	CommitTransactionCommand();
+
+	migspec_worker_begin_xact();
 	migration = migspec_migration_load_by_id(job->migration_id, false);
 	applies = migspec_step_applies(migration, step);
 	if (!applies)

@@ -200,16 +200,17 @@ attempt_once(const MigspecMigration *migration, List *targets,
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile edata = NULL;
-	Attempt		attempt = {.start = GetCurrentTimestamp()};
+	Attempt    *attempt = palloc0(sizeof(Attempt)); /* survives a longjmp */
 
-	attempt.planned = migration->phase == MIGSPEC_PLANNED;
+	attempt->start = GetCurrentTimestamp();
+	attempt->planned = migration->phase == MIGSPEC_PLANNED;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
 		int			level = NewGUCNestLevel();
 
-		lock_targets(&attempt, targets);
+		lock_targets(attempt, targets);
 		work(arg);
 		AtEOXact_GUC(false, level);
 		ReleaseCurrentSubTransaction();
@@ -220,7 +221,7 @@ attempt_once(const MigspecMigration *migration, List *targets,
 		edata = CopyErrorData();
 		FlushErrorState();
 		if (is_lock_failure(edata))
-			look_for_blockers(&attempt);
+			look_for_blockers(attempt);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
@@ -229,7 +230,7 @@ attempt_once(const MigspecMigration *migration, List *targets,
 
 	if (edata != NULL && !is_lock_failure(edata))
 		ReThrowError(edata);
-	*blockers = attempt.blockers;
+	*blockers = attempt->blockers;
 	return edata;
 }
 

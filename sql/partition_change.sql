@@ -373,4 +373,20 @@ SELECT agree('m');
 SELECT * FROM leftovers();
 DROP TABLE m, r;
 
+--
+-- What bears a name like ours on other tables is none of our business
+--
+CREATE TABLE m (id int, v int);
+SELECT migspec_expand('part_names', migspec_change_type('m', 'v', 'bigint'));
+SELECT format('_migspec_%s_', o.id) AS hidden, format('other_r__migspec_%s__fkey', o.id) AS generated FROM migspec.operation AS o
+	JOIN migspec.migration AS m ON m.id = o.migration_id WHERE m.name = 'part_names' \gset
+CREATE TABLE other (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE other_1 PARTITION OF other FOR VALUES FROM (0) TO (100);
+CREATE TABLE other_r (:hidden int REFERENCES other) PARTITION BY RANGE (:hidden);
+CREATE TABLE other_r_1 PARTITION OF other_r FOR VALUES FROM (0) TO (100);
+ALTER TABLE other_r_1 RENAME CONSTRAINT :generated TO :hidden;
+SELECT migspec_rollback('part_names');
+SELECT count(*) FROM pg_constraint WHERE conrelid = 'other_r_1'::regclass AND conname = :'hidden';
+DROP TABLE m, other_r, other;
+
 DROP SCHEMA "part change" CASCADE;

@@ -46,6 +46,7 @@
 #include "base/security.h"
 #include "base/sqlutil.h"
 #include "catalog/event.h"
+#include "migspec.h"
 
 static bool
 table_exists(Oid relid)
@@ -189,11 +190,16 @@ migspec_name_key_parts(const MigspecMigration *migration)
 		uint64		n;
 
 		migspec_catalog_begin(&saved);
-		n = migspec_sql("SELECT oid FROM pg_constraint WHERE contype = 'f'"
+		n = migspec_sql("SELECT oid, conrelid, confrelid FROM pg_constraint WHERE contype = 'f'"
 						" AND conparentid <> 0 AND strpos(conname, $1) > 0"
 						" ORDER BY oid", MIGSPEC_PARAMS(MIGSPEC_TEXT(hidden)));
 		for (uint64 i = 0; i < n; i++)
-			parts = lappend_oid(parts, migspec_spi_oid(i, "oid"));
+		{
+			/* anybody may give such a name to a key of his own */
+			if (migspec_is_migrated(migration, migspec_spi_oid(i, "conrelid")) ||
+				migspec_is_migrated(migration, migspec_spi_oid(i, "confrelid")))
+				parts = lappend_oid(parts, migspec_spi_oid(i, "oid"));
+		}
 		migspec_catalog_end(&saved);
 		foreach(lc2, parts)
 			name_key_part(lfirst_oid(lc2));
@@ -216,7 +222,8 @@ has_hidden_index(Relation rel, AttrNumber attno)
 
 		for (int i = 0; i < index->rd_index->indnatts; i++)
 			found = found || index->rd_index->indkey.values[i] == attno;
-		found = found && strncmp(RelationGetRelationName(index), "_migspec_", 9) == 0;
+		found = found && strncmp(RelationGetRelationName(index), MIGSPEC_HIDDEN_PREFIX,
+								 strlen(MIGSPEC_HIDDEN_PREFIX)) == 0;
 		index_close(index, NoLock);
 		if (found)
 			return true;

@@ -1,0 +1,233 @@
+/*-------------------------------------------------------------------------
+ *
+ * world.h
+ *		The database as the next statement of a script would find it.
+ *
+ * A world starts as the catalog is; relations are copied into it when they are
+ * first asked for.  Each statement that is analysed then changes the world, and
+ * nothing else, so that later statements see what earlier ones would have done.
+ *
+ * Everything lives in the world's memory context and goes with it.  Only
+ * ACCESS SHARE is ever taken, while a relation is copied, and let go at once:
+ * a session that held it while its own statement asks for more would upgrade
+ * its lock, and two that do so deadlock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIGSPEC_WORLD_H
+#define MIGSPEC_WORLD_H
+
+#include "postgres.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_node.h"
+#include "storage/lockdefs.h"
+
+typedef struct MigspecWorldTable MigspecWorldTable;
+
+typedef struct MigspecWorldColumn
+{
+	char	   *name;
+	AttrNumber	attno;			/* Vars of the table's expressions use it */
+	Oid			type;			/* InvalidOid: only the script creates it */
+	int32		typmod;
+	Oid			collation;
+	bool		not_null;
+	bool		not_null_valid; /* no row breaks it (18 has NOT VALID ones) */
+	char		generated;		/* as pg_attribute.attgenerated */
+	char		identity;		/* as pg_attribute.attidentity */
+	bool		has_default;
+	bool		is_new;			/* added by the script */
+	bool		dropped;
+	bool		is_local;		/* as pg_attribute.attislocal */
+} MigspecWorldColumn;
+
+typedef struct MigspecWorldIndex
+{
+	char	   *name;
+	Oid			oid;			/* InvalidOid: created by the script */
+	MigspecWorldTable *table;
+	Oid			am;
+	int			nkeys;			/* without INCLUDE columns */
+	int			natts;
+	AttrNumber *attnos;			/* 0: an expression */
+	Oid		   *opclasses;		/* of keys */
+	Oid		   *collations;		/* of keys */
+	List	   *expressions;
+	Node	   *predicate;
+	bool		unique;
+	bool		primary;
+	bool		exclusion;
+	bool		immediate;
+	bool		valid;
+	bool		replica_identity;
+	bool		partitioned;	/* an empty shell */
+	bool		dropped;
+} MigspecWorldIndex;
+
+typedef struct MigspecWorldConstraint
+{
+	char	   *name;
+	Oid			oid;			/* InvalidOid: created by the script */
+	MigspecWorldTable *table;
+	char		type;			/* CONSTRAINT_CHECK, ... of pg_constraint.h */
+	bool		validated;
+	bool		enforced;
+	bool		no_inherit;
+	bool		is_local;
+	Node	   *expr;			/* CHECK; NULL if it could not be read */
+	List	   *columns;		/* of int: attnos it mentions, in key order */
+	MigspecWorldIndex *index;	/* of a key or exclusion */
+	MigspecWorldTable *referenced;	/* of a foreign key */
+	List	   *referenced_columns; /* of int */
+	bool		dropped;
+} MigspecWorldConstraint;
+
+/* any relation but an index: table, partitioned table, view, sequence, ... */
+struct MigspecWorldTable
+{
+	struct MigspecWorld *world;
+	Oid			oid;			/* InvalidOid: created by the script */
+	char	   *schema;
+	char	   *name;
+	char		kind;			/* as pg_class.relkind */
+	char		persistence;	/* as pg_class.relpersistence */
+	Oid			owner;
+	Oid			am;
+	Oid			tablespace;
+	Oid			row_type;
+	bool		is_new;			/* by the script or in this transaction: no
+								 * other session can see it */
+	bool		is_empty;		/* not a single block, or truncated by us */
+	bool		dropped;
+	bool		is_catalog;		/* of the system */
+	bool		loaded;			/* false: it was locked by somebody (only if
+								 * the world must not wait); no more is known
+								 * than is above */
+	char		replica_identity;
+	bool		row_security;
+	double		tuples;			/* pg_class.reltuples; -1: not known */
+	List	   *columns;		/* of MigspecWorldColumn *, by attno, dropped
+								 * ones included */
+	List	   *indexes;		/* of MigspecWorldIndex * */
+	List	   *constraints;	/* of MigspecWorldConstraint *; NOT NULL ones
+								 * too where the server has them */
+	Oid			parent_oid;		/* partition or (single) inheritance */
+	MigspecWorldTable *parent;	/* if set in this world */
+	bool		is_partition;
+	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
+	bool		is_default_partition;
+};
+
+typedef struct MigspecWorld
+{
+	MemoryContext context;
+	bool		may_wait;		/* for ACCESS SHARE */
+	List	   *tables;			/* of MigspecWorldTable * */
+	List	   *search_path;	/* of char *; what the script has set, NIL: the
+								 * session's */
+	/* what the script does around its statements */
+	bool		in_transaction; /* BEGIN, or called in a block */
+	int			lock_timeout;	/* ms, as it would be; 0: none */
+	int			statement_timeout;
+	List	   *new_types;		/* of char *: names of types, schemas and
+								 * functions that the script creates */
+} MigspecWorld;
+
+/*
+ * A new world, in a child of the current memory context.  With may_wait false
+ * a relation that somebody has locked ACCESS EXCLUSIVE is not waited for, but
+ * known by its name only.
+ */
+extern MigspecWorld *migspec_world_create(bool may_wait);
+
+/*
+ * Find relations: by name as the script would, by OID, or NULL if there is
+ * none (or the script has dropped it).  Loads them.  An index is no table.
+ */
+extern MigspecWorldTable *migspec_world_find(MigspecWorld *world, const RangeVar *name);
+extern MigspecWorldTable *migspec_world_find_oid(MigspecWorld *world, Oid oid);
+extern MigspecWorldIndex *migspec_world_find_index(MigspecWorld *world, const RangeVar *name);
+
+/* Members, by name or attno; NULL if there is none or it is dropped */
+extern MigspecWorldColumn *migspec_world_column(const MigspecWorldTable *table,
+												const char *name);
+extern MigspecWorldColumn *migspec_world_column_no(const MigspecWorldTable *table,
+												   AttrNumber attno);
+extern MigspecWorldConstraint *migspec_world_constraint(const MigspecWorldTable *table,
+														const char *name);
+extern MigspecWorldIndex *migspec_world_index(const MigspecWorldTable *table,
+											  const char *name);
+extern MigspecWorldConstraint *migspec_world_primary_key(const MigspecWorldTable *table);
+
+/*
+ * Relatives, as the script leaves them.  List of MigspecWorldTable *: direct
+ * children; all descendants without the table itself; leaves (or the table
+ * itself where it has no children).  The foreign keys of others that refer to
+ * the table, List of MigspecWorldConstraint * (their ->table is the other).
+ */
+extern List *migspec_world_children(MigspecWorldTable *table);
+extern List *migspec_world_descendants(MigspecWorldTable *table);
+extern List *migspec_world_leaves(MigspecWorldTable *table);
+extern MigspecWorldTable *migspec_world_default_partition(MigspecWorldTable *table);
+extern List *migspec_world_referencing(MigspecWorldTable *table);
+
+/*
+ * Tables (MigspecWorldTable *) with a column of this type, a domain over it or
+ * a row type that contains it, as ALTER DOMAIN would look for them.
+ */
+extern List *migspec_world_users_of_type(MigspecWorld *world, Oid type);
+
+/* Changes: everything is palloc'd in the world, linked in, and returned */
+extern MigspecWorldTable *migspec_world_add_table(MigspecWorld *world, const RangeVar *name,
+												  char kind);
+extern MigspecWorldColumn *migspec_world_add_column(MigspecWorldTable *table, const char *name);
+extern MigspecWorldIndex *migspec_world_add_index(MigspecWorldTable *table, const char *name);
+extern MigspecWorldConstraint *migspec_world_add_constraint(MigspecWorldTable *table,
+															const char *name, char type);
+extern void migspec_world_drop_table(MigspecWorldTable *table);
+/* column, and the constraints and indexes that need it */
+extern void migspec_world_drop_column(MigspecWorldTable *table, MigspecWorldColumn *column);
+/* constraint, and its index */
+extern void migspec_world_drop_constraint(MigspecWorldConstraint *constraint);
+
+/* As a person would write it: qualified only if it must be, quoted */
+extern char *migspec_world_table_name(const MigspecWorldTable *table);
+extern char *migspec_world_index_name(const MigspecWorldIndex *index);
+
+/*
+ * Sizes in bytes of what exists now (0 for what the script creates): heap and
+ * TOAST, or indexes, of the table and all its descendants if "all".
+ */
+extern uint64 migspec_world_heap_bytes(MigspecWorldTable *table, bool all);
+extern uint64 migspec_world_index_bytes(MigspecWorldTable *table, bool all);
+extern uint64 migspec_world_one_index_bytes(const MigspecWorldIndex *index);
+
+/*
+ * Expressions (world_expr.c).
+ *
+ * cook: parse analysis of a raw expression that may name the table's columns
+ * (table may be NULL), as Vars of varno 1; coerced by assignment to "type"
+ * unless that is InvalidOid; collations assigned; not planned.  Raises the
+ * server's own errors, so call it inside migspec_check_try().
+ */
+extern Node *migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, Node *raw,
+								ParseExprKind kind, Oid type, int32 typmod);
+
+/* after expression_planner(): does it contain a volatile function? */
+extern bool migspec_world_is_volatile(Node *cooked);
+
+/* the attnos (List of int) that it mentions; all of them for a whole row */
+extern List *migspec_world_mentions(const MigspecWorldTable *table, Node *cooked);
+
+/*
+ * Do the table's NOT NULL marks and its valid CHECK constraints imply all of
+ * "quals" (implicit AND, Vars of varno 1)?  The server's prover, see
+ * ConstraintImpliedByRelConstraint() in commands/tablecmds.c.
+ */
+extern bool migspec_world_proves(MigspecWorldTable *table, List *quals);
+extern bool migspec_world_proves_not_null(MigspecWorldTable *table, AttrNumber attno);
+
+/* SQL text of a cooked expression, columns by their names */
+extern char *migspec_world_deparse(const MigspecWorldTable *table, Node *cooked);
+
+#endif							/* MIGSPEC_WORLD_H */

@@ -38,6 +38,9 @@ typedef struct MigspecEffect
 	List	   *built;			/* of char *: names of indexes that are built */
 	List	   *stats_lost;		/* of char *: columns that lose statistics */
 	bool		is_target;		/* the statement names it as its object */
+	char	   *name;			/* of the relation, as the statement found it:
+								 * set by check_lock and check_lock_index */
+	bool		was_empty;		/* is_empty of the table, likewise */
 } MigspecEffect;
 
 /* a rule applies */
@@ -51,6 +54,9 @@ typedef struct MigspecFact
 	Node	   *node;			/* raw AlterTableCmd, Constraint, ...; or NULL */
 	MigspecEffect *effect;		/* whose lock and work this is about; NULL:
 								 * that of the table */
+	char	   *name;			/* of the table, as the statement found it: set
+								 * by check_fact */
+	bool		was_empty;		/* is_empty of the table, likewise */
 } MigspecFact;
 
 typedef struct MigspecStatement
@@ -59,6 +65,7 @@ typedef struct MigspecStatement
 	int			number;			/* in the script, from 1 */
 	Node	   *tree;			/* raw parse tree (not RawStmt) */
 	char	   *source;			/* its text, trimmed */
+	int			location;		/* where that begins in the script, in bytes */
 	bool		is_concurrent;	/* CONCURRENTLY: not in a transaction block */
 	List	   *effects;		/* of MigspecEffect * */
 	List	   *facts;			/* of MigspecFact * */

@@ -67,6 +67,8 @@ typedef struct MigspecStatement
 	char	   *source;			/* its text, trimmed */
 	int			location;		/* where that begins in the script, in bytes */
 	bool		is_concurrent;	/* CONCURRENTLY: not in a transaction block */
+	bool		in_transaction; /* of the world, when it would run */
+	int			lock_timeout;	/* likewise, ms; 0: none */
 	List	   *effects;		/* of MigspecEffect * */
 	List	   *facts;			/* of MigspecFact * */
 	ErrorData  *error;			/* it would fail, and so; or NULL */

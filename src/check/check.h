@@ -26,6 +26,8 @@
 #define MIGSPEC_WORK_INDEX_BUILD	0x02
 #define MIGSPEC_WORK_FK_VALIDATION	0x04
 #define MIGSPEC_WORK_REWRITE		0x08	/* new heap, and all indexes */
+#define MIGSPEC_WORK_QUIET_SCAN		0x10	/* reads all rows, but the server
+											 * does not say so in its log */
 
 /* what a statement does to one relation */
 typedef struct MigspecEffect
@@ -41,6 +43,8 @@ typedef struct MigspecEffect
 	char	   *name;			/* of the relation, as the statement found it:
 								 * set by check_lock and check_lock_index */
 	bool		was_empty;		/* is_empty of the table, likewise */
+	bool		no_data;		/* what is rewritten or built is new and empty,
+								 * as by TRUNCATE: it costs nothing */
 } MigspecEffect;
 
 /* a rule applies */
@@ -95,6 +99,21 @@ extern MigspecFact *migspec_check_fact(MigspecStatement *stmt, MigspecRuleId rul
  */
 extern MigspecWorldTable *migspec_check_table(MigspecStatement *stmt, const RangeVar *name,
 											  bool missing_ok);
+
+/*
+ * The type that a name stands for (types.c), and its typmod, which may be
+ * asked for as NULL.  InvalidOid if only the script creates that type; raises
+ * the server's error if there is none.  serial and the like are integers.
+ */
+extern Oid	migspec_check_type(MigspecStatement *stmt, const TypeName *name,
+							   int32 *typmod);
+
+/*
+ * Facts about the type that a new column is given: text, timestamptz, ... are
+ * to be preferred (types.c).
+ */
+extern void migspec_check_column_type(MigspecStatement *stmt, MigspecWorldTable *table,
+									  const ColumnDef *column);
 
 /* Analysers, by node tag; the registry is in analyse.c */
 typedef void (*MigspecAnalyser) (MigspecStatement *stmt);

@@ -131,6 +131,9 @@ typedef struct MigspecWorld
 	int			statement_timeout;
 	List	   *new_types;		/* of char *: names of types, schemas and
 								 * functions that the script creates */
+	List	   *dropped_objects;	/* of ObjectAddress *: what else than
+									 * relations and their parts the script
+									 * has dropped; see deletion.h */
 } MigspecWorld;
 
 /*

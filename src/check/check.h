@@ -18,6 +18,7 @@
 #include "nodes/parsenodes.h"
 #include "storage/lockdefs.h"
 
+#include "base/compat.h"
 #include "check/rule_ids.h"
 #include "check/world.h"
 
@@ -71,12 +72,22 @@ typedef struct MigspecStatement
 	char	   *source;			/* its text, trimmed */
 	int			location;		/* where that begins in the script, in bytes */
 	bool		is_concurrent;	/* CONCURRENTLY: not in a transaction block */
-	bool		in_transaction; /* of the world, when it would run */
-	int			lock_timeout;	/* likewise, ms; 0: none */
 	List	   *effects;		/* of MigspecEffect * */
 	List	   *facts;			/* of MigspecFact * */
 	ErrorData  *error;			/* it would fail, and so; or NULL */
+	bool		in_transaction; /* inside BEGIN ... COMMIT */
+	int			lock_timeout;	/* ms, as it is set then; 0: none */
+	int			statement_timeout;
+	List	   *named;			/* of MigspecWorldTable *: by check_table() */
 } MigspecStatement;
+
+/*
+ * When a statement has been analysed, the tables (and indexes) of its effects
+ * and facts are replaced by copies of how they were before it (or right after,
+ * if it creates them), see migspec_world_frozen().  So whoever shows them
+ * later sees the names, columns and constraints of that moment, not those at
+ * the end of the script.
+ */
 
 /*
  * For analysers.  check_lock finds or makes the effect on a table and raises
@@ -118,6 +129,9 @@ extern void migspec_check_column_type(MigspecStatement *stmt, MigspecWorldTable 
 /* Analysers, by node tag; the registry is in analyse.c */
 typedef void (*MigspecAnalyser) (MigspecStatement *stmt);
 
+/* the analyser of this kind of statement, called with the tree */
+extern void migspec_check_nested(MigspecStatement *stmt, Node *tree);
+
 extern void migspec_analyse_alter_table(MigspecStatement *stmt);	/* alter_table.c */
 extern void migspec_analyse_create_table(MigspecStatement *stmt);	/* create_table.c */
 extern void migspec_analyse_create_index(MigspecStatement *stmt);	/* index.c */
@@ -141,10 +155,18 @@ extern void migspec_check_constraint(MigspecStatement *stmt, MigspecWorldTable *
 									 bool column_is_new);
 
 /*
+ * Something cannot be known (a relation that somebody has locked, a type that
+ * only the script creates): give up on this statement without calling it
+ * wrong.  Does not return.
+ */
+pg_noreturn extern void migspec_check_give_up(MigspecWorld *world);
+
+/*
  * Analyse a script, or one statement that is about to run (the guard).  The
  * former gives a List of MigspecStatement *, in order, even for statements
- * that would fail; a text that cannot be parsed at all raises the parser's
- * error.  Takes ACCESS SHARE only, briefly; must be called in a transaction.
+ * that would fail; one that cannot be parsed has the parser's error, and an
+ * empty RawStmt as its tree.  Takes ACCESS SHARE only, briefly; must be called
+ * in a transaction.
  */
 extern List *migspec_check_script(const char *sql);
 extern MigspecStatement *migspec_check_one(Node *tree, const char *source, bool may_wait);
@@ -179,10 +201,17 @@ typedef struct MigspecFinding
 	char	   *waits_for;		/* who is in the way now, or NULL */
 	char	   *why;
 	char	   *safe_way;		/* SQL that runs, or a call of migspec */
+	MigspecRuleId rule_id;
+	const MigspecStatement *source; /* the one that it is about */
 } MigspecFinding;
 
-/* The findings (List of MigspecFinding *) of a script's statements (rules.c) */
+/* The findings (List of MigspecFinding *) of a script's statements (findings.c) */
 extern List *migspec_check_findings(List *statements);
+
+/* What is to be known of a rule (rules.c) */
+extern const char *migspec_rule_name(MigspecRuleId rule);
+extern const char *migspec_rule_title(MigspecRuleId rule);	/* one line */
+extern MigspecSeverity migspec_rule_severity(MigspecRuleId rule);
 
 extern const char *migspec_severity_name(MigspecSeverity severity);
 extern const char *migspec_work_name(int work); /* none, scan, index build,

@@ -77,7 +77,10 @@ typedef struct MigspecWorldConstraint
 	Node	   *expr;			/* CHECK; NULL if it could not be read */
 	List	   *columns;		/* of int: attnos it mentions, in key order */
 	MigspecWorldIndex *index;	/* of a key or exclusion */
-	MigspecWorldTable *referenced;	/* of a foreign key */
+	MigspecWorldTable *referenced;	/* of a foreign key; NULL if the table was
+									 * itself only reached as a referenced
+									 * one: ask find_oid(referenced_oid) */
+	Oid			referenced_oid;
 	List	   *referenced_columns; /* of int */
 	bool		dropped;
 } MigspecWorldConstraint;
@@ -116,6 +119,20 @@ struct MigspecWorldTable
 	bool		is_partition;
 	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
 	bool		is_default_partition;
+
+	/* private to world*.c */
+	MigspecWorldTable *live;	/* of a frozen copy: the table itself */
+	char	   *shown_name;		/* of a frozen copy: what it was called then */
+	struct MigspecWorldSnapshot *snapshot;	/* the latest */
+	int			snapshot_at;	/* statement it was taken in */
+	int			created_at;		/* statement that creates it, or 0 */
+	Oid			loaded_parent;	/* as in the catalog */
+	bool		complete;		/* parent and referenced are set */
+	bool		children_known;
+	List	   *loaded_children;	/* of Oid, as in the catalog */
+	bool		sized;
+	uint64		heap_bytes;
+	uint64		index_bytes;
 };
 
 typedef struct MigspecWorld
@@ -180,7 +197,16 @@ extern List *migspec_world_referencing(MigspecWorldTable *table);
  */
 extern List *migspec_world_users_of_type(MigspecWorld *world, Oid type);
 
-/* Changes: everything is palloc'd in the world, linked in, and returned */
+/*
+ * Changes: everything is palloc'd in the world, linked in, and returned.
+ *
+ * What a statement is about to change in a table, in whatever way, must have
+ * been announced before by migspec_world_remember(), so that it can be undone;
+ * migspec_check_table(), _lock(), _work(), _build() and _fact() and all of the
+ * functions here do that.
+ */
+extern void migspec_world_remember(MigspecWorldTable *table);
+
 extern MigspecWorldTable *migspec_world_add_table(MigspecWorld *world, const RangeVar *name,
 												  char kind);
 extern MigspecWorldColumn *migspec_world_add_column(MigspecWorldTable *table, const char *name);
@@ -192,6 +218,28 @@ extern void migspec_world_drop_table(MigspecWorldTable *table);
 extern void migspec_world_drop_column(MigspecWorldTable *table, MigspecWorldColumn *column);
 /* constraint, and its index */
 extern void migspec_world_drop_constraint(MigspecWorldConstraint *constraint);
+
+/*
+ * Statements.  begin: what is changed from here on belongs to this statement.
+ * frozen: a copy of the table as it was before the present statement (if that
+ * creates it: as it is now), which later statements do not change; functions
+ * of relatives and sizes take it as well.  mark and undo: back to the mark.
+ */
+extern void migspec_world_begin_statement(MigspecWorld *world, int number);
+extern MigspecWorldTable *migspec_world_frozen(MigspecWorldTable *table);
+extern MigspecWorldIndex *migspec_world_frozen_index(MigspecWorldIndex *index);
+extern int	migspec_world_mark(const MigspecWorld *world);
+extern void migspec_world_undo(MigspecWorld *world, int mark);
+
+/*
+ * The schemas that unqualified names are looked for in (List of char *), those
+ * included that do not exist; and the one that they are created in, or NULL.
+ */
+extern List *migspec_world_path(MigspecWorld *world);
+extern const char *migspec_world_creation_schema(MigspecWorld *world);
+
+/* does the script create a type, schema or function of this name? */
+extern bool migspec_world_is_new_name(const MigspecWorld *world, const char *name);
 
 /* As a person would write it: qualified only if it must be, quoted */
 extern char *migspec_world_table_name(const MigspecWorldTable *table);

@@ -15,6 +15,7 @@
 #include "postgres.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "utils/acl.h"
@@ -34,6 +35,9 @@
 #endif
 
 /* NOT ENFORCED and PERIOD exist since 18, and NOT NULL as a constraint */
+#ifndef CONSTRAINT_NOTNULL
+#define CONSTRAINT_NOTNULL 'n'
+#endif
 #if PG_VERSION_NUM >= 180000
 #define MIGSPEC_CONSTRAINT_ENFORCED(con)	((con)->conenforced)
 #define MIGSPEC_CONSTRAINT_PERIOD(con)		((con)->conperiod)
@@ -75,6 +79,13 @@ migspec_owns_relation(Oid relid, Oid roleid)
 	return pg_class_ownercheck(relid, roleid);
 #endif
 }
+
+/* the i-th session, from 1; new name since 16 */
+#if PG_VERSION_NUM >= 160000
+#define migspec_local_beentry(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define migspec_local_beentry(i) pgstat_fetch_stat_local_beentry(i)
+#endif
 
 /* a statistics target, -1 for the default, which is NULL since 17 */
 static inline int

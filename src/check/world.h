@@ -151,6 +151,20 @@ typedef struct MigspecWorld
 	List	   *dropped_objects;	/* of ObjectAddress *: what else than
 									 * relations and their parts the script
 									 * has dropped; see deletion.h */
+
+	/* private to world*.c and script*.c */
+	struct HTAB *by_oid;
+	List	   *new_foreign_keys;	/* of MigspecWorldConstraint *, made by the
+									 * script */
+	int			statement;		/* the one at work; 0: none */
+	List	   *changes;		/* of MigspecWorldSnapshot *, by all statements
+								 * that may still be undone */
+	char	   *path_source;	/* the search_path that "path" was made from */
+	List	   *path;			/* of char *: schemas, implicit ones too */
+	int			implicit_schemas;	/* how many these are; they come first */
+	int			unknown;		/* times that something was met which cannot be
+								 * known: a locked relation, a type that only
+								 * the script creates */
 } MigspecWorld;
 
 /*

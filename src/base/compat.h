@@ -34,6 +34,52 @@
 #error "migspec needs PostgreSQL 15 or newer"
 #endif
 
+/* ADD CONSTRAINT locks all children, and SET LOGGED is refused, since 18 */
+#if PG_VERSION_NUM >= 180000
+#define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	true
+#define MIGSPEC_PARTITIONED_LOGGED			false
+#else
+#define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	false
+#define MIGSPEC_PARTITIONED_LOGGED			true
+#endif
+
+/* virtual generated columns exist since 18 */
+#ifndef ATTRIBUTE_GENERATED_VIRTUAL
+#define ATTRIBUTE_GENERATED_VIRTUAL 'v'
+#endif
+
+/* ALTER CONSTRAINT has a parse node of its own since 18, and can do more */
+typedef struct MigspecAlterConstraint
+{
+	const char *name;
+	bool		deferrability;	/* changes that */
+	bool		enforceability; /* likewise */
+	bool		enforced;
+	bool		inheritability; /* likewise */
+	bool		no_inherit;
+} MigspecAlterConstraint;
+
+static inline MigspecAlterConstraint
+migspec_alter_constraint_node(const Node *def)
+{
+	MigspecAlterConstraint result = {0};
+
+#if PG_VERSION_NUM >= 180000
+	const ATAlterConstraint *node = (const ATAlterConstraint *) def;
+
+	result.name = node->conname;
+	result.deferrability = node->alterDeferrability;
+	result.enforceability = node->alterEnforceability;
+	result.enforced = node->is_enforced;
+	result.inheritability = node->alterInheritability;
+	result.no_inherit = node->noinherit;
+#else
+	result.name = ((const Constraint *) def)->conname;
+	result.deferrability = true;
+#endif
+	return result;
+}
+
 /* NOT ENFORCED and PERIOD exist since 18, and NOT NULL as a constraint */
 #ifndef CONSTRAINT_NOTNULL
 #define CONSTRAINT_NOTNULL 'n'
@@ -42,10 +88,16 @@
 #define MIGSPEC_CONSTRAINT_ENFORCED(con)	((con)->conenforced)
 #define MIGSPEC_CONSTRAINT_PERIOD(con)		((con)->conperiod)
 #define MIGSPEC_NOT_NULL_CONSTRAINTS		true
+#define MIGSPEC_RAW_ENFORCED(con)			((con)->is_enforced)
+#define MIGSPEC_RAW_GENERATED_KIND(con)		((con)->generated_kind)
+#define MIGSPEC_IS_NOT_ENFORCED(con)		((con)->contype == CONSTR_ATTR_NOT_ENFORCED)
 #else
 #define MIGSPEC_CONSTRAINT_ENFORCED(con)	true
 #define MIGSPEC_CONSTRAINT_PERIOD(con)		false
 #define MIGSPEC_NOT_NULL_CONSTRAINTS		false
+#define MIGSPEC_RAW_ENFORCED(con)			true
+#define MIGSPEC_RAW_GENERATED_KIND(con)		ATTRIBUTE_GENERATED_STORED
+#define MIGSPEC_IS_NOT_ENFORCED(con)		false
 #endif
 
 /* one function for all classes since 16 */
@@ -101,6 +153,16 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 #endif
 }
 
+/* since 17 */
+#if PG_VERSION_NUM >= 170000
+#define MIGSPEC_SET_EXPRESSION
+#define MIGSPEC_PARTITIONED_IDENTITY	true
+#define MIGSPEC_PARTITIONED_METHOD		true
+#else
+#define MIGSPEC_PARTITIONED_IDENTITY	false
+#define MIGSPEC_PARTITIONED_METHOD		false
+#endif
+
 /* arguments of hooks, for a function that is one and calls another */
 #if PG_VERSION_NUM >= 180000
 #define MIGSPEC_EXECUTOR_RUN_PARAMS \
@@ -134,6 +196,9 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
 #define MIGSPEC_UTILITY_ARGS \
 	pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
+
+/* generated columns that store nothing */
+#define MIGSPEC_VIRTUAL_COLUMNS		(PG_VERSION_NUM >= 180000)
 
 /*
  * Wait events with names of their own exist since 17.  "cache" is a static

@@ -1,0 +1,159 @@
+/*-------------------------------------------------------------------------
+ *
+ * statements.c
+ *		What the analysers of statements other than ALTER TABLE share.
+ *
+ * Runs in the process that analyses the script.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+
+#include "check/statements.h"
+
+/* see statements.h */
+MigspecEffect *
+migspec_lock_target(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock)
+{
+	MigspecEffect *effect = migspec_check_lock(stmt, table, lock);
+
+	effect->is_target = true;
+	return effect;
+}
+
+/* see statements.h */
+void
+migspec_lock_family(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock,
+					bool inherit)
+{
+	ListCell   *cell;
+
+	foreach(cell, inherit ? migspec_world_descendants(table) : NIL)
+		migspec_check_lock(stmt, lfirst(cell), lock);
+}
+
+/* see statements.h */
+void
+migspec_refuse_in_transaction(const MigspecStatement *stmt, const char *what)
+{
+	if (stmt->world->in_transaction)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block", what)));
+}
+
+/* see statements.h */
+void
+migspec_refuse_duplicate(MigspecStatement *stmt, const RangeVar *name)
+{
+	RangeVar	full = *name;
+
+	if (full.schemaname == NULL && full.relpersistence != RELPERSISTENCE_TEMP)
+		full.schemaname = unconstify(char *, migspec_world_creation_schema(stmt->world));
+	if (migspec_world_find(stmt->world, &full) == NULL &&
+		migspec_world_find_index(stmt->world, &full) == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("relation \"%s\" already exists", name->relname)));
+}
+
+/* see statements.h */
+void
+migspec_script_creates(MigspecStatement *stmt, const char *name)
+{
+	MigspecWorld *world = stmt->world;
+	MemoryContext oldcontext = MemoryContextSwitchTo(world->context);
+
+	if (!migspec_world_is_new_name(world, name))
+		world->new_types = lappend(world->new_types, pstrdup(name));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* see statements.h */
+bool
+migspec_script_has_dropped(const MigspecWorld *world, Oid class, Oid object)
+{
+	ListCell   *cell;
+
+	foreach(cell, world->dropped_objects)
+	{
+		ObjectAddress *address = lfirst(cell);
+
+		if (address->classId == class && address->objectId == object)
+			return true;
+	}
+
+	return false;
+}
+
+/* see statements.h */
+char *
+migspec_last_name(List *names)
+{
+	return strVal(llast(names));
+}
+
+/* see statements.h */
+char *
+migspec_shown_name(List *names)
+{
+	return NameListToQuotedString(names);
+}
+
+/* see statements.h */
+DefElem *
+migspec_option(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst(cell);
+
+		if (strcmp(option->defname, name) == 0)
+			return option;
+	}
+
+	return NULL;
+}
+
+/* see statements.h */
+List *
+migspec_relations(MigspecWorld *world,
+				  bool (*wanted) (const FormData_pg_class *form, void *arg), void *arg)
+{
+	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	List	   *oids = NIL;
+	List	   *tables = NIL;
+	HeapTuple	tuple;
+	ListCell   *cell;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (form->relkind != RELKIND_INDEX && form->relkind != RELKIND_PARTITIONED_INDEX &&
+			form->relkind != RELKIND_TOASTVALUE && wanted(form, arg))
+			oids = lappend_oid(oids, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	foreach(cell, oids)
+	{
+		MigspecWorldTable *table = migspec_world_find_oid(world, lfirst_oid(cell));
+
+		if (table != NULL)
+			tables = lappend(tables, table);
+	}
+	return tables;
+}

@@ -1,0 +1,451 @@
+/*-------------------------------------------------------------------------
+ *
+ * types.c
+ *		Types and domains: finding them, and statements that change them.
+ *
+ * A type that only the script creates is known by its name and nothing else;
+ * columns of it have no type in the world.  Runs in the process that analyses
+ * the script.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "check/check.h"
+#include "check/statements.h"
+
+/* see parser/parse_utilcmd.c, transformColumnDefinition() */
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			serials[] =
+{
+	{"bigserial", INT8OID},
+	{"serial", INT4OID},
+	{"serial2", INT2OID},
+	{"serial4", INT4OID},
+	{"serial8", INT8OID},
+	{"smallserial", INT2OID},
+};
+
+static void
+set_typmod(int32 *typmod, int32 value)
+{
+	if (typmod != NULL)
+		*typmod = value;
+}
+
+/*
+ * table.column%TYPE
+ */
+static Oid
+type_of_column(MigspecStatement *stmt, const TypeName *name, int32 *typmod)
+{
+	List	   *names = list_copy(name->names);
+	char	   *column_name = strVal(llast(names));
+	MigspecWorldTable *table;
+	MigspecWorldColumn *column;
+
+	table = migspec_check_table(stmt, makeRangeVarFromNameList(list_delete_last(names)),
+								false);
+	column = migspec_world_column(table, column_name);
+	if (column == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						column_name, table->name)));
+	set_typmod(typmod, column->typmod);
+	return column->type;
+}
+
+/* see check.h */
+Oid
+migspec_check_type(MigspecStatement *stmt, const TypeName *name, int32 *typmod)
+{
+	int32		found_typmod = -1;
+	Type		tuple;
+
+	set_typmod(typmod, -1);
+	if (name->pct_type)
+		return type_of_column(stmt, name, typmod);
+	if (list_length(name->names) == 1)
+	{
+		for (int i = 0; i < lengthof(serials); i++)
+		{
+			if (strcmp(strVal(linitial(name->names)), serials[i].name) == 0)
+				return serials[i].type;
+		}
+	}
+
+	tuple = LookupTypeName(NULL, name, &found_typmod, true);
+	if (tuple != NULL)
+	{
+		Form_pg_type form = (Form_pg_type) GETSTRUCT(tuple);
+		Oid			type = form->oid;
+		bool		exists = form->typisdefined &&
+			!migspec_script_has_dropped(stmt->world, TypeRelationId, type) &&
+			(!OidIsValid(form->typrelid) ||
+			 migspec_world_find_oid(stmt->world, form->typrelid) != NULL);
+
+		ReleaseSysCache(tuple);
+		if (exists)
+		{
+			set_typmod(typmod, found_typmod);
+			return type;
+		}
+	}
+
+	if (name->names == NIL)
+		return name->typeOid;
+	if (migspec_world_is_new_name(stmt->world, migspec_last_name(name->names)) ||
+		(list_length(name->names) <= 3 &&
+		 migspec_world_find(stmt->world,
+							makeRangeVarFromNameList(name->names)) != NULL))
+		return InvalidOid;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("type \"%s\" does not exist", TypeNameToString(name))));
+}
+
+/* see check.h */
+void
+migspec_check_column_type(MigspecStatement *stmt, MigspecWorldTable *table,
+						  const ColumnDef *column)
+{
+	int32		typmod;
+	Oid			type;
+	MigspecFact *fact;
+
+	if (column->typeName == NULL)
+		return;
+	type = migspec_check_type(stmt, column->typeName, &typmod);
+	switch (type)
+	{
+		case BPCHAROID:
+		case VARCHAROID:
+			if (typmod < 0)
+				return;
+			fact = migspec_check_fact(stmt, RULE_PREFER_TEXT, table, column->colname);
+			fact->detail = format_type_with_typemod(type, typmod);
+			break;
+		case TIMESTAMPOID:
+			migspec_check_fact(stmt, RULE_PREFER_TIMESTAMPTZ, table, column->colname);
+			break;
+		case JSONOID:
+			migspec_check_fact(stmt, RULE_PREFER_JSONB, table, column->colname);
+			break;
+		case CASHOID:
+			migspec_check_fact(stmt, RULE_AVOID_MONEY, table, column->colname);
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * The type whose name a statement gives as a list; InvalidOid: of the script.
+ */
+static Oid
+named_type(MigspecStatement *stmt, List *names)
+{
+	return migspec_check_type(stmt, makeTypeNameFromNameList(names), NULL);
+}
+
+/*
+ * Is a column's type this domain, or a domain over it?  (Not: an array or a
+ * row type that contains it.)
+ */
+static bool
+is_domain_over(Oid type, Oid domain)
+{
+	while (OidIsValid(type) && type != domain)
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		Form_pg_type form;
+
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		form = (Form_pg_type) GETSTRUCT(tuple);
+		type = form->typtype == TYPTYPE_DOMAIN ? form->typbasetype : InvalidOid;
+		ReleaseSysCache(tuple);
+	}
+
+	return OidIsValid(type);
+}
+
+/*
+ * All values of the domain are checked: every table that uses it is locked
+ * and read, without a word in the log.  See get_rels_with_domain() in
+ * commands/typecmds.c.
+ */
+static void
+scan_users(MigspecStatement *stmt, Oid domain, const char *name)
+{
+	List	   *users = migspec_world_users_of_type(stmt->world, domain);
+	ListCell   *cell;
+
+	foreach(cell, users)
+	{
+		MigspecWorldTable *table = lfirst(cell);
+		bool		direct = false;
+		ListCell   *lc;
+
+		foreach(lc, table->columns)
+		{
+			MigspecWorldColumn *column = lfirst(lc);
+
+			direct |= !column->dropped && is_domain_over(column->type, domain);
+		}
+		if (table->kind != RELKIND_RELATION && table->kind != RELKIND_MATVIEW)
+			continue;
+		if (!direct)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot alter type \"%s\" because table \"%s\" uses it inside of another type",
+							name, table->name)));
+		migspec_check_lock(stmt, table, ShareLock);
+		migspec_check_work(stmt, table, MIGSPEC_WORK_QUIET_SCAN);
+		migspec_check_fact(stmt, RULE_DOMAIN_CONSTRAINT, table, name);
+	}
+}
+
+static bool
+domain_is_not_null(Oid domain)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Raise an error unless the domain has the constraint, or the script has given
+ * it one.
+ */
+static void
+require_domain_constraint(MigspecStatement *stmt, Oid domain, List *names,
+						  const char *constraint)
+{
+	if (OidIsValid(get_domain_constraint_oid(domain, constraint, true)) ||
+		migspec_world_is_new_name(stmt->world,
+								  psprintf("constraint %s of %s", constraint,
+										   migspec_last_name(names))))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("constraint \"%s\" of domain \"%s\" does not exist",
+					constraint, migspec_shown_name(names))));
+}
+
+/* see check.h: ALTER DOMAIN */
+void
+migspec_analyse_domain(MigspecStatement *stmt)
+{
+	AlterDomainStmt *alter = (AlterDomainStmt *) stmt->tree;
+	char	   *name = migspec_shown_name(alter->typeName);
+	Oid			domain = named_type(stmt, alter->typeName);
+	Constraint *constraint = (Constraint *) alter->def;
+
+	if (!OidIsValid(domain))
+		return;
+	if (get_typtype(domain) != TYPTYPE_DOMAIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not a domain", name)));
+
+	switch (alter->subtype)
+	{
+		case 'C':				/* ADD CONSTRAINT */
+			if (constraint->contype == CONSTR_NOTNULL && domain_is_not_null(domain))
+				return;
+			if (!constraint->skip_validation)
+				scan_users(stmt, domain, name);
+			if (constraint->conname != NULL)
+				migspec_script_creates(stmt, psprintf("constraint %s of %s",
+													  constraint->conname,
+													  migspec_last_name(alter->typeName)));
+			break;
+		case 'O':				/* SET NOT NULL */
+			if (!domain_is_not_null(domain))
+				scan_users(stmt, domain, name);
+			break;
+		case 'V':				/* VALIDATE CONSTRAINT */
+			require_domain_constraint(stmt, domain, alter->typeName, alter->name);
+			scan_users(stmt, domain, name);
+			break;
+		case 'X':				/* DROP CONSTRAINT */
+			if (!alter->missing_ok)
+				require_domain_constraint(stmt, domain, alter->typeName, alter->name);
+			break;
+		default:				/* SET DEFAULT, DROP DEFAULT, DROP NOT NULL */
+			break;
+	}
+}
+
+/*
+ * Does the enumeration have this value?
+ */
+static bool
+has_value(Oid type, const char *value)
+{
+	return SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
+								 CStringGetDatum(value));
+}
+
+/* see check.h: ALTER TYPE ... ADD VALUE, RENAME VALUE */
+void
+migspec_analyse_enum(MigspecStatement *stmt)
+{
+	AlterEnumStmt *alter = (AlterEnumStmt *) stmt->tree;
+	char	   *name = migspec_shown_name(alter->typeName);
+	Oid			type = named_type(stmt, alter->typeName);
+	MigspecFact *fact;
+
+	if (!OidIsValid(type))
+		return;
+	if (!type_is_enum(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not an enum", name)));
+
+	if (alter->oldVal != NULL)
+	{
+		if (!has_value(type, alter->oldVal) &&
+			!migspec_world_is_new_name(stmt->world,
+									   psprintf("value %s of %s", alter->oldVal,
+												migspec_last_name(alter->typeName))))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" is not an existing enum label", alter->oldVal)));
+		fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL,
+								  psprintf("value %s of type %s",
+										   quote_literal_cstr(alter->oldVal), name));
+		fact->detail = alter->newVal;
+	}
+	else
+	{
+		if (has_value(type, alter->newVal))
+		{
+			if (alter->skipIfNewValExists)
+				return;
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("enum label \"%s\" already exists", alter->newVal)));
+		}
+		if (alter->newValNeighbor != NULL && !has_value(type, alter->newValNeighbor) &&
+			!migspec_world_is_new_name(stmt->world,
+									   psprintf("value %s of %s", alter->newValNeighbor,
+												migspec_last_name(alter->typeName))))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" is not an existing enum label",
+							alter->newValNeighbor)));
+		fact = migspec_check_fact(stmt, RULE_ENUM_ADD_VALUE, NULL, name);
+		fact->detail = alter->newVal;
+	}
+	migspec_script_creates(stmt, psprintf("value %s of %s", alter->newVal,
+										  migspec_last_name(alter->typeName)));
+}
+
+/*
+ * CREATE TYPE name AS (...): it is a relation, too.
+ */
+static void
+create_composite(MigspecStatement *stmt, CompositeTypeStmt *create)
+{
+	MigspecWorldTable *table;
+	ListCell   *cell;
+
+	migspec_refuse_duplicate(stmt, create->typevar);
+	table = migspec_world_add_table(stmt->world, create->typevar,
+									RELKIND_COMPOSITE_TYPE);
+	foreach(cell, create->coldeflist)
+	{
+		ColumnDef  *def = lfirst(cell);
+		int32		typmod;
+		Oid			type = migspec_check_type(stmt, def->typeName, &typmod);
+		MigspecWorldColumn *column = migspec_world_add_column(table, def->colname);
+
+		column->type = type;
+		column->typmod = typmod;
+		column->collation = OidIsValid(type) ? get_typcollation(type) : InvalidOid;
+	}
+	migspec_script_creates(stmt, create->typevar->relname);
+}
+
+/*
+ * Raise an error if there is such a type where it would be created.
+ */
+static void
+refuse_duplicate_type(MigspecStatement *stmt, List *names)
+{
+	char	   *schema;
+	char	   *name;
+	Oid			nspoid;
+	Oid			type;
+
+	DeconstructQualifiedName(names, &schema, &name);
+	if (schema == NULL)
+		schema = unconstify(char *, migspec_world_creation_schema(stmt->world));
+	nspoid = schema == NULL ? InvalidOid : get_namespace_oid(schema, true);
+	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+						   ObjectIdGetDatum(nspoid));
+	if (OidIsValid(type) && get_typisdefined(type) &&
+		!migspec_script_has_dropped(stmt->world, TypeRelationId, type) &&
+		!OidIsValid(get_typ_typrelid(type)) && !OidIsValid(get_element_type(type)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("type \"%s\" already exists", name)));
+}
+
+/* see check.h: CREATE TYPE in all its forms, and CREATE DOMAIN */
+void
+migspec_analyse_type(MigspecStatement *stmt)
+{
+	List	   *names = NIL;
+
+	switch (nodeTag(stmt->tree))
+	{
+		case T_CompositeTypeStmt:
+			create_composite(stmt, (CompositeTypeStmt *) stmt->tree);
+			return;
+		case T_CreateEnumStmt:
+			names = ((CreateEnumStmt *) stmt->tree)->typeName;
+			break;
+		case T_CreateRangeStmt:
+			names = ((CreateRangeStmt *) stmt->tree)->typeName;
+			break;
+		case T_CreateDomainStmt:
+			names = ((CreateDomainStmt *) stmt->tree)->domainname;
+			(void) migspec_check_type(stmt, ((CreateDomainStmt *) stmt->tree)->typeName,
+									  NULL);
+			break;
+		case T_DefineStmt:
+			names = ((DefineStmt *) stmt->tree)->defnames;
+			break;
+		default:
+			return;
+	}
+
+	if (!IsA(stmt->tree, DefineStmt))
+		refuse_duplicate_type(stmt, names);
+	migspec_script_creates(stmt, migspec_last_name(names));
+}

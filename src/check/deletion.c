@@ -147,7 +147,8 @@ find_victim(const MigspecDeletion *deletion, const MigspecVictim *victim)
 		MigspecVictim *other = lfirst(cell);
 
 		if (!OidIsValid(other->address.classId) && other->table == victim->table &&
-			other->index == victim->index && other->constraint == victim->constraint)
+			other->index == victim->index && other->constraint == victim->constraint &&
+			other->column == victim->column)
 			return other;
 	}
 
@@ -185,9 +186,10 @@ locate(MigspecWorld *world, MigspecVictim *victim)
 		if (kind == RELKIND_TOASTVALUE)
 			return false;
 		victim->table = migspec_world_find_oid(world, address->objectId);
+		if (victim->table != NULL && address->objectSubId != 0)
+			victim->column = migspec_world_column_no(victim->table, address->objectSubId);
 		return victim->table != NULL &&
-			(address->objectSubId == 0 ||
-			 migspec_world_column_no(victim->table, address->objectSubId) != NULL);
+			(address->objectSubId == 0 || victim->column != NULL);
 	}
 
 	foreach(cell, world->dropped_objects)
@@ -302,6 +304,34 @@ migspec_deletion_add_index(MigspecDeletion *deletion, MigspecWorldIndex *index)
 	add_victim(deletion, &victim);
 }
 
+/* see deletion.h */
+void
+migspec_deletion_add_column(MigspecDeletion *deletion, MigspecWorldTable *table,
+							MigspecWorldColumn *column)
+{
+	MigspecVictim victim = {.table = table,.column = column,.lock = AccessExclusiveLock};
+
+	victim.wanted = true;
+	if (OidIsValid(table->oid) && !column->is_new)
+		ObjectAddressSubSet(victim.address, RelationRelationId, table->oid,
+							column->attno);
+	add_victim(deletion, &victim);
+}
+
+/* see deletion.h */
+void
+migspec_deletion_add_constraint(MigspecDeletion *deletion,
+								MigspecWorldConstraint *constraint)
+{
+	MigspecVictim victim = {.table = constraint->table,.constraint = constraint,
+	.lock = AccessExclusiveLock};
+
+	victim.wanted = true;
+	if (OidIsValid(constraint->oid))
+		ObjectAddressSet(victim.address, ConstraintRelationId, constraint->oid);
+	add_victim(deletion, &victim);
+}
+
 /*
  * Call "what" for each row of pg_depend where this object is the one that
  * depends, or the one that others depend on.
@@ -411,6 +441,65 @@ follow_dependent(MigspecDeletion *deletion, MigspecVictim *victim, Form_pg_depen
 }
 
 /*
+ * Constraints of this script's making that need a column.
+ */
+static void
+follow_column(MigspecDeletion *deletion, MigspecVictim *victim)
+{
+	ListCell   *cell;
+
+	foreach(cell, victim->table->constraints)
+	{
+		MigspecWorldConstraint *constraint = lfirst(cell);
+		MigspecVictim of_column = {.table = victim->table,.constraint = constraint,
+		.lock = AccessExclusiveLock,.automatic = true};
+
+		if (!constraint->dropped && !OidIsValid(constraint->oid) &&
+			list_member_int(constraint->columns, victim->column->attno))
+			add_victim(deletion, &of_column);
+	}
+	foreach(cell, victim->table->indexes)
+	{
+		MigspecWorldIndex *index = lfirst(cell);
+		MigspecVictim of_column = {.table = victim->table,.index = index,
+		.lock = AccessExclusiveLock,.automatic = true};
+
+		for (int i = 0; i < index->natts; i++)
+		{
+			if (!index->dropped && !OidIsValid(index->oid) &&
+				index->attnos[i] == victim->column->attno)
+				add_victim(deletion, &of_column);
+		}
+	}
+}
+
+/*
+ * Foreign keys of this script's making that refer to a key.
+ */
+static void
+follow_key(MigspecDeletion *deletion, MigspecVictim *victim)
+{
+	ListCell   *cell;
+
+	if (victim->constraint->type != CONSTRAINT_PRIMARY &&
+		victim->constraint->type != CONSTRAINT_UNIQUE)
+		return;
+	foreach(cell, migspec_world_referencing(victim->table))
+	{
+		MigspecWorldConstraint *constraint = lfirst(cell);
+		MigspecVictim referencing = {.table = constraint->table,.constraint = constraint,
+		.lock = AccessExclusiveLock};
+
+		if (!OidIsValid(constraint->oid) &&
+			list_difference_int(constraint->referenced_columns,
+								victim->constraint->columns) == NIL &&
+			list_difference_int(victim->constraint->columns,
+								constraint->referenced_columns) == NIL)
+			add_victim(deletion, &referencing);
+	}
+}
+
+/*
  * The same for what only the world knows: constraints, indexes and children of
  * this script's making.
  */
@@ -419,6 +508,12 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 {
 	ListCell   *cell;
 
+	if (victim->column != NULL)
+		follow_column(deletion, victim);
+	if (victim->constraint != NULL)
+		follow_key(deletion, victim);
+	if (victim->column != NULL || victim->constraint != NULL)
+		return;
 	if (victim->index != NULL)
 	{
 		foreach(cell, victim->table->constraints)
@@ -529,6 +624,9 @@ migspec_victim_name(const MigspecVictim *victim)
 	if (victim->constraint != NULL)
 		return psprintf("constraint %s on table %s", victim->constraint->name,
 						migspec_world_table_name(victim->table));
+	if (victim->column != NULL)
+		return psprintf("column %s of table %s", victim->column->name,
+						migspec_world_table_name(victim->table));
 	if (OidIsValid(victim->address.classId))
 	{
 		char	   *name = getObjectDescription(&victim->address, true);
@@ -598,9 +696,9 @@ migspec_deletion_lock(MigspecDeletion *deletion)
 			effect->is_target = true;
 		}
 		else if (victim->index == NULL && victim->constraint == NULL &&
+				 victim->column == NULL &&
 				 (!OidIsValid(victim->address.classId) ||
-				  victim->address.classId == RelationRelationId) &&
-				 victim->address.objectSubId == 0)
+				  victim->address.classId == RelationRelationId))
 		{
 			effect->is_target |= victim->wanted;
 			lock_parent(stmt, victim->table);
@@ -619,7 +717,7 @@ migspec_deletion_lock(MigspecDeletion *deletion)
 		ListCell   *lc;
 
 		if (victim->table == NULL || victim->index != NULL || victim->constraint != NULL ||
-			victim->address.objectSubId != 0 ||
+			victim->column != NULL ||
 			(OidIsValid(victim->address.classId) &&
 			 victim->address.classId != RelationRelationId))
 			continue;
@@ -669,19 +767,12 @@ migspec_deletion_apply(MigspecDeletion *deletion)
 		}
 		else if (victim->index != NULL)
 			victim->index->dropped = true;
+		else if (victim->column != NULL)
+			migspec_world_drop_column(victim->table, victim->column);
 		else if (!OidIsValid(victim->address.classId))
 			migspec_world_drop_table(victim->table);
 		else if (victim->address.classId == AttrDefaultRelationId)
 			drop_default(victim);
-		else if (victim->address.classId == RelationRelationId &&
-				 victim->address.objectSubId != 0)
-		{
-			MigspecWorldColumn *column =
-				migspec_world_column_no(victim->table, victim->address.objectSubId);
-
-			if (column != NULL)
-				migspec_world_drop_column(victim->table, column);
-		}
 		else if (victim->address.classId == RelationRelationId)
 			migspec_world_drop_table(victim->table);
 		else

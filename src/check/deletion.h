@@ -27,6 +27,7 @@ typedef struct MigspecVictim
 	MigspecWorldTable *table;	/* that it is, or is a part of; or NULL */
 	MigspecWorldIndex *index;	/* that it is; or NULL */
 	MigspecWorldConstraint *constraint; /* that it is; or NULL */
+	MigspecWorldColumn *column; /* that it is; or NULL */
 	LOCKMODE	lock;			/* on the table */
 	bool		wanted;			/* the statement names it */
 	bool		automatic;		/* goes without CASCADE too */
@@ -50,6 +51,10 @@ extern MigspecDeletion *migspec_deletion_create(MigspecStatement *stmt);
 extern void migspec_deletion_add(MigspecDeletion *deletion, Oid class, Oid object);
 extern void migspec_deletion_add_table(MigspecDeletion *deletion, MigspecWorldTable *table);
 extern void migspec_deletion_add_index(MigspecDeletion *deletion, MigspecWorldIndex *index);
+extern void migspec_deletion_add_column(MigspecDeletion *deletion, MigspecWorldTable *table,
+										MigspecWorldColumn *column);
+extern void migspec_deletion_add_constraint(MigspecDeletion *deletion,
+											MigspecWorldConstraint *constraint);
 
 /*
  * Collect all that goes with them.  Raises the server's error if something

@@ -165,6 +165,8 @@ typedef struct MigspecWorld
 	int			unknown;		/* times that something was met which cannot be
 								 * known: a locked relation, a type that only
 								 * the script creates */
+	List	   *given_up;		/* of char *: texts of statements that could not
+								 * be analysed because of that */
 } MigspecWorld;
 
 /*

@@ -88,15 +88,21 @@ migspec_alter_constraint_node(const Node *def)
 #define MIGSPEC_CONSTRAINT_ENFORCED(con)	((con)->conenforced)
 #define MIGSPEC_CONSTRAINT_PERIOD(con)		((con)->conperiod)
 #define MIGSPEC_NOT_NULL_CONSTRAINTS		true
+#define MIGSPEC_PARTITIONED_FK_NOT_VALID	true
+#define MIGSPEC_RAW_WITHOUT_OVERLAPS(con)	((con)->without_overlaps)
 #define MIGSPEC_RAW_ENFORCED(con)			((con)->is_enforced)
 #define MIGSPEC_RAW_GENERATED_KIND(con)		((con)->generated_kind)
+#define MIGSPEC_RAW_SET_NOT_ENFORCED(con)	((con)->is_enforced = false)
 #define MIGSPEC_IS_NOT_ENFORCED(con)		((con)->contype == CONSTR_ATTR_NOT_ENFORCED)
 #else
 #define MIGSPEC_CONSTRAINT_ENFORCED(con)	true
 #define MIGSPEC_CONSTRAINT_PERIOD(con)		false
 #define MIGSPEC_NOT_NULL_CONSTRAINTS		false
+#define MIGSPEC_PARTITIONED_FK_NOT_VALID	false
+#define MIGSPEC_RAW_WITHOUT_OVERLAPS(con)	false
 #define MIGSPEC_RAW_ENFORCED(con)			true
 #define MIGSPEC_RAW_GENERATED_KIND(con)		ATTRIBUTE_GENERATED_STORED
+#define MIGSPEC_RAW_SET_NOT_ENFORCED(con)	((void) 0)
 #define MIGSPEC_IS_NOT_ENFORCED(con)		false
 #endif
 

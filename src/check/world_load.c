@@ -205,7 +205,7 @@ copy_attnos(HeapTuple tuple, TupleDesc desc, AttrNumber attno)
 		return NIL;
 	array = DatumGetArrayTypeP(datum);
 	for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); i++)
-		attnos = lappend_int(attnos, ((int16 *) ARR_DATA_PTR(array))[i]);
+		attnos = lappend_int(attnos, ((const int16 *) ARR_DATA_PTR(array))[i]);
 	return attnos;
 }
 

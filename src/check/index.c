@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "access/attmap.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
@@ -478,7 +477,6 @@ reindex_index(MigspecStatement *stmt, const RangeVar *name, bool concurrent)
 {
 	LOCKMODE	lock = concurrent ? ShareUpdateExclusiveLock : ShareLock;
 	MigspecWorldIndex *index = migspec_world_find_index(stmt->world, name);
-	ListCell   *cell;
 
 	if (index == NULL && migspec_world_find(stmt->world, name) != NULL)
 		ereport(ERROR,

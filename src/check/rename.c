@@ -441,43 +441,6 @@ move_relation(MigspecStatement *stmt, MigspecWorldTable *table, const char *sche
 }
 
 /*
- * The sequences of a table's columns, as far as the catalog knows them.
- */
-static void
-move_sequences(MigspecStatement *stmt, MigspecWorldTable *table, const char *schema)
-{
-	Relation	catalog;
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	if (!OidIsValid(table->oid))
-		return;
-	catalog = table_open(DependRelationId, AccessShareLock);
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table->oid));
-	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
-		MigspecWorldTable *sequence;
-
-		if (depend->refobjsubid == 0 || depend->classid != RelationRelationId ||
-			depend->objsubid != 0 ||
-			(depend->deptype != DEPENDENCY_AUTO && depend->deptype != DEPENDENCY_INTERNAL) ||
-			get_rel_relkind(depend->objid) != RELKIND_SEQUENCE)
-			continue;
-		sequence = migspec_world_find_oid(stmt->world, depend->objid);
-		if (sequence != NULL)
-			move_relation(stmt, sequence, schema);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-}
-
-/*
  * Everything that the extension has made moves, see AlterExtensionNamespace().
  */
 static void
@@ -517,6 +480,7 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 	AlterObjectSchemaStmt *alter = (AlterObjectSchemaStmt *) stmt->tree;
 	MigspecWorldTable *table;
 	MigspecFact *fact;
+	ListCell   *cell;
 
 	if (!OidIsValid(get_namespace_oid(alter->newschema, true)) &&
 		!migspec_world_is_new_name(stmt->world, alter->newschema))
@@ -540,7 +504,8 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 			migspec_lock_target(stmt, table, AccessExclusiveLock);
 			fact = migspec_check_fact(stmt, RULE_RENAME_TABLE, table, NULL);
 			fact->detail = quote_qualified_identifier(alter->newschema, table->name);
-			move_sequences(stmt, table, alter->newschema);
+			foreach(cell, migspec_owned_sequences(table))
+				move_relation(stmt, lfirst(cell), alter->newschema);
 			move_relation(stmt, table, alter->newschema);
 			break;
 		case OBJECT_EXTENSION:

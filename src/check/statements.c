@@ -12,9 +12,14 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 
 #include "check/statements.h"
 
@@ -156,4 +161,54 @@ migspec_relations(MigspecWorld *world,
 			tables = lappend(tables, table);
 	}
 	return tables;
+}
+
+/* see statements.h */
+List *
+migspec_owned_sequences(MigspecWorldTable *table)
+{
+	Relation	catalog;
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *sequences = NIL;
+
+	if (!OidIsValid(table->oid))
+		return NIL;
+	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table->oid));
+	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
+		MigspecWorldTable *sequence;
+
+		if (migspec_world_column_no(table, depend->refobjsubid) == NULL ||
+			depend->classid != RelationRelationId || depend->objsubid != 0 ||
+			(depend->deptype != DEPENDENCY_AUTO && depend->deptype != DEPENDENCY_INTERNAL) ||
+			get_rel_relkind(depend->objid) != RELKIND_SEQUENCE)
+			continue;
+		sequence = migspec_world_find_oid(table->world, depend->objid);
+		if (sequence != NULL)
+			sequences = lappend(sequences, sequence);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return sequences;
+}
+
+/* see statements.h */
+MigspecWorldTable *
+migspec_other_table(MigspecStatement *stmt, const RangeVar *name)
+{
+	List	   *named = stmt->named;
+	MigspecWorldTable *table;
+
+	stmt->named = list_copy(named);
+	table = migspec_check_table(stmt, name, false);
+	stmt->named = named;
+	return table;
 }

@@ -53,6 +53,15 @@ extern List *migspec_relations(MigspecWorld *world,
 							   bool (*wanted) (const FormData_pg_class *form, void *arg),
 							   void *arg);
 
+/* The sequences that belong to columns of the table: MigspecWorldTable * */
+extern List *migspec_owned_sequences(MigspecWorldTable *table);
+
+/*
+ * migspec_check_table() for a relation that is not the statement's object,
+ * which must exist.
+ */
+extern MigspecWorldTable *migspec_other_table(MigspecStatement *stmt, const RangeVar *name);
+
 /*
  * create_as.c: give a new table or view the columns of this raw query, with
  * these names (List of String) as far as they are given.  If they cannot be

@@ -255,11 +255,9 @@ require_domain_constraint(MigspecStatement *stmt, Oid domain, List *names,
 					constraint, migspec_shown_name(names))));
 }
 
-/* see check.h: ALTER DOMAIN */
-void
-migspec_analyse_domain(MigspecStatement *stmt)
+static void
+alter_domain(MigspecStatement *stmt, AlterDomainStmt *alter)
 {
-	AlterDomainStmt *alter = (AlterDomainStmt *) stmt->tree;
 	char	   *name = migspec_shown_name(alter->typeName);
 	Oid			domain = named_type(stmt, alter->typeName);
 	Constraint *constraint = (Constraint *) alter->def;
@@ -310,11 +308,12 @@ has_value(Oid type, const char *value)
 								 CStringGetDatum(value));
 }
 
-/* see check.h: ALTER TYPE ... ADD VALUE, RENAME VALUE */
-void
-migspec_analyse_enum(MigspecStatement *stmt)
+/*
+ * ALTER TYPE ... ADD VALUE, RENAME VALUE
+ */
+static void
+alter_enum(MigspecStatement *stmt, AlterEnumStmt *alter)
 {
-	AlterEnumStmt *alter = (AlterEnumStmt *) stmt->tree;
 	char	   *name = migspec_shown_name(alter->typeName);
 	Oid			type = named_type(stmt, alter->typeName);
 	MigspecFact *fact;
@@ -448,4 +447,24 @@ migspec_analyse_type(MigspecStatement *stmt)
 	if (!IsA(stmt->tree, DefineStmt))
 		refuse_duplicate_type(stmt, names);
 	migspec_script_creates(stmt, migspec_last_name(names));
+}
+
+/* see check.h */
+void
+migspec_analyse_domain(MigspecStatement *stmt)
+{
+	if (IsA(stmt->tree, AlterDomainStmt))
+		alter_domain(stmt, (AlterDomainStmt *) stmt->tree);
+	else
+		migspec_analyse_type(stmt);
+}
+
+/* see check.h */
+void
+migspec_analyse_enum(MigspecStatement *stmt)
+{
+	if (IsA(stmt->tree, AlterEnumStmt))
+		alter_enum(stmt, (AlterEnumStmt *) stmt->tree);
+	else
+		migspec_analyse_type(stmt);
 }

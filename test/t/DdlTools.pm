@@ -16,7 +16,7 @@ use JSON::PP ();
 
 our @EXPORT = qw(
   read_cases read_text connect_ddl build_world predict measure compare
-  compare_recorded is_about_data show_effects
+  compare_recorded relations raise_lock read_notices clear_notices
 );
 
 # Weakest first; what is not named, or is the first, is not told.
@@ -126,12 +126,25 @@ WHERE locktype = 'relation' AND pid = pg_backend_pid() AND granted
 SQL
 		})
 	{
-		my ($oid, $mode) = @$row;
-
-		$locks{$oid} = $mode
-		  if !$locks{$oid} || $strength{ $locks{$oid} } < $strength{$mode};
+		raise_lock(\%locks, @$row);
 	}
 	return \%locks;
+}
+
+# Note a lock (oid -> mode), unless a stronger one is known.
+sub raise_lock
+{
+	my ($locks, $oid, $mode) = @_;
+
+	$locks->{$oid} = $mode
+	  if !$locks->{$oid} || $strength{ $locks->{$oid} } < $strength{$mode};
+	return;
+}
+
+sub clear_notices
+{
+	@notices = ();
+	return;
 }
 
 # What is predicted: the rows of migspec_ddl_effects(), by statement, and the
@@ -411,19 +424,6 @@ sub compare_recorded
 		$say->($what, join(' ', sort keys %seen), join(' ', sort @{ $recorded->{$what} }));
 	}
 	return @differences;
-}
-
-# Effects as one line, for messages
-sub show_effects
-{
-	my ($effects, $relations) = @_;
-
-	return join '; ', map {
-		my $effect = $effects->{$_};
-		my $name = $relations->{$_} ? $relations->{$_}{name} : $_;
-
-		join ' ', $name, $effect->{lock} || 'none', grep { $effect->{$_} } @work;
-	} sort keys %$effects;
 }
 
 1;

@@ -211,6 +211,7 @@ extern List *migspec_check_findings(List *statements);
 /* What is to be known of a rule (rules.c) */
 extern const char *migspec_rule_name(MigspecRuleId rule);
 extern const char *migspec_rule_title(MigspecRuleId rule);	/* one line */
+extern char *migspec_rule_help(MigspecRuleId rule); /* some sentences */
 extern MigspecSeverity migspec_rule_severity(MigspecRuleId rule);
 
 extern const char *migspec_severity_name(MigspecSeverity severity);

@@ -228,39 +228,14 @@ why_of(const MigspecRule *rule, const MigspecFinding *finding,
 {
 	const char *means = rule->axis == MIGSPEC_AXIS_NONE ? NULL :
 	lock_means(finding->lock);
-	StringInfoData why;
+	char	   *why = migspec_rule_why(rule, fact->name, fact->object ? fact->object : fact->name,
+									   fact->detail,
+									   fact->other ? migspec_world_table_name(fact->other) : NULL);
 
-	initStringInfo(&why);
-	for (const char *p = rule->why; *p; p++)
-	{
-		const char *s = NULL;
-
-		if (*p != '%' || p[1] == '\0')
-		{
-			appendStringInfoChar(&why, *p);
-			continue;
-		}
-		switch (*++p)
-		{
-			case 't':
-				s = fact->name;
-				break;
-			case 'o':
-				s = fact->object ? fact->object : fact->name;
-				break;
-			case 'd':
-				s = fact->detail;
-				break;
-			case 'r':
-				s = fact->other ? migspec_world_table_name(fact->other) : NULL;
-				break;
-		}
-		appendStringInfoString(&why, s ? s : "?");
-	}
-	if (means != NULL)
-		appendStringInfo(&why, "; %s: %s",
-						 GetLockmodeName(DEFAULT_LOCKMETHOD, finding->lock), means);
-	return why.data;
+	if (means == NULL)
+		return why;
+	return psprintf("%s; %s: %s", why, GetLockmodeName(DEFAULT_LOCKMETHOD, finding->lock),
+					means);
 }
 
 typedef struct WriteArgs

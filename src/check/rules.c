@@ -487,6 +487,58 @@ migspec_rule_severity(MigspecRuleId rule)
 	return migspec_rules[rule].severity;
 }
 
+/*
+ * The rule's sentence with names filled in.
+ */
+char *
+migspec_rule_why(const MigspecRule *rule, const char *table, const char *object,
+				 const char *detail, const char *other)
+{
+	StringInfoData why;
+
+	initStringInfo(&why);
+	for (const char *p = rule->why; *p; p++)
+	{
+		const char *s = NULL;
+
+		if (*p != '%')
+		{
+			appendStringInfoChar(&why, *p);
+			continue;
+		}
+		switch (*++p)
+		{
+			case 't':
+				s = table;
+				break;
+			case 'o':
+				s = object;
+				break;
+			case 'd':
+				s = detail;
+				break;
+			case 'r':
+				s = other;
+				break;
+		}
+		appendStringInfoString(&why, s ? s : "?");
+	}
+	return why.data;
+}
+
+/*
+ * The rule, of any table.
+ */
+char *
+migspec_rule_help(MigspecRuleId rule)
+{
+	char	   *why = migspec_rule_why(&migspec_rules[rule], "the table", "it", "...",
+									   "the other table");
+	const char *title = migspec_rules[rule].title;
+
+	return psprintf("%c%s: %s.", pg_toupper((unsigned char) *title), title + 1, why);
+}
+
 const char *
 migspec_severity_name(MigspecSeverity severity)
 {

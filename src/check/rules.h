@@ -47,6 +47,8 @@ typedef struct MigspecRule
 
 /* rules.c */
 extern const MigspecRule migspec_rules[MIGSPEC_RULES];
+extern char *migspec_rule_why(const MigspecRule *rule, const char *table, const char *object,
+							  const char *detail, const char *other);
 
 /*
  * in_use.c: who uses a column, or the table if that is NULL: "view v, function

@@ -17,3 +17,11 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'migspec_sql_check';
 COMMENT ON FUNCTION @extschema@.migspec_check(text)
 	IS 'what would hurt in a script on this database, and the safe way of doing it; runs nothing';
+
+CREATE FUNCTION @extschema@.migspec_check_report(sql text, format text DEFAULT 'text',
+	uri text DEFAULT 'script.sql', before text DEFAULT NULL)
+RETURNS SETOF text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'migspec_sql_check_report';
+COMMENT ON FUNCTION @extschema@.migspec_check_report(text, text, text, text)
+	IS 'what migspec_check() finds, as text to read, json or sarif; "before" is a script that would have run by then';

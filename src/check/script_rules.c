@@ -127,26 +127,25 @@ changes_rows(const Node *tree)
 }
 
 /*
- * One fact is enough, whatever the statement locks.
+ * A fact about a table, under the name that the statement has for it.
  */
-static void
-look_for_timeout(MigspecStatement *stmt)
+static MigspecFact *
+tell(MigspecStatement *stmt, MigspecRuleId rule, MigspecWorldTable *table)
 {
+	MigspecFact *fact = migspec_check_fact(stmt, rule, table, NULL);
 	ListCell   *lc;
 
-	if (stmt->lock_timeout > 0 || stmt->is_concurrent)
-		return;
 	foreach(lc, stmt->effects)
 	{
 		MigspecEffect *effect = lfirst(lc);
 
-		if (effect->lock >= ShareLock && is_shared(effect->table))
+		if (effect->table == table && effect->index == NULL)
 		{
-			migspec_check_fact(stmt, RULE_NO_LOCK_TIMEOUT, effect->table,
-							   NULL)->effect = effect;
-			return;
+			fact->name = effect->name;
+			fact->was_empty = effect->was_empty;
 		}
 	}
+	return fact;
 }
 
 static Held *
@@ -160,6 +159,31 @@ find_held(const MigspecScriptRules *rules, const MigspecWorldTable *table)
 			return lfirst(lc);
 	}
 	return NULL;
+}
+
+/*
+ * One fact is enough, whatever the statement locks.  What the transaction
+ * holds already is not waited for.
+ */
+static void
+look_for_timeout(const MigspecScriptRules *rules, MigspecStatement *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->lock_timeout > 0 || stmt->is_concurrent)
+		return;
+	foreach(lc, stmt->effects)
+	{
+		MigspecEffect *effect = lfirst(lc);
+		Held	   *held = find_held(rules, effect->table);
+
+		if (effect->lock >= ShareLock && is_shared(effect->table) &&
+			(held == NULL || held->lock < effect->lock))
+		{
+			tell(stmt, RULE_NO_LOCK_TIMEOUT, effect->table)->effect = effect;
+			return;
+		}
+	}
 }
 
 /*
@@ -178,8 +202,8 @@ look_for_held(MigspecScriptRules *rules, MigspecStatement *stmt)
 
 		if (held->lock == AccessExclusiveLock)
 		{
-			migspec_check_fact(stmt, RULE_STATEMENT_AFTER_AE, held->table,
-							   NULL)->detail = psprintf("%d", held->statement);
+			tell(stmt, RULE_STATEMENT_AFTER_AE, held->table)->detail =
+				psprintf("%d", held->statement);
 			return;
 		}
 	}
@@ -246,8 +270,7 @@ look_for_big_bang(MigspecScriptRules *rules, MigspecStatement *stmt)
 	if (list_length(rules->targets) < MANY_TABLES)
 		return;
 	if (rules->big_bang == NULL)
-		rules->big_bang = migspec_check_fact(stmt, RULE_BIG_BANG,
-											 llast(rules->targets), NULL);
+		rules->big_bang = tell(stmt, RULE_BIG_BANG, llast(rules->targets));
 	rules->big_bang->detail = names_of(rules->targets);
 }
 
@@ -270,7 +293,7 @@ look_for_mix(MigspecScriptRules *rules, MigspecStatement *stmt)
 	}
 	if (rules->has_ddl && rules->written != NULL && !rules->told_mix)
 	{
-		migspec_check_fact(stmt, RULE_DML_WITH_DDL, rules->written, NULL);
+		tell(stmt, RULE_DML_WITH_DDL, rules->written);
 		rules->told_mix = true;
 	}
 }
@@ -294,7 +317,7 @@ look_for_validation(MigspecScriptRules *rules, MigspecStatement *stmt,
 			continue;
 		con = migspec_world_constraint(table, cmd->name);
 		if (con != NULL && list_member_ptr(rules->not_valid, con))
-			migspec_check_fact(stmt, RULE_NOT_VALID_VALIDATE_SAME_TXN, table, cmd->name);
+			tell(stmt, RULE_NOT_VALID_VALIDATE_SAME_TXN, table)->object = cmd->name;
 	}
 }
 
@@ -407,7 +430,7 @@ look_for_alters(MigspecScriptRules *rules, MigspecStatement *stmt,
 		if ((before->in_transaction && altered->in_transaction) ||
 			(before->work != 0 && altered->work != 0))
 		{
-			migspec_check_fact(stmt, RULE_MULTIPLE_ALTER_SAME_TABLE, table, NULL)->detail =
+			tell(stmt, RULE_MULTIPLE_ALTER_SAME_TABLE, table)->detail =
 				psprintf("%d", before->statement);
 			told = true;
 		}
@@ -466,7 +489,7 @@ migspec_script_rules_apply(MigspecStatement *stmt, void *arg)
 	look_for_concurrently(stmt);
 	if (stmt->error != NULL)
 		return;
-	look_for_timeout(stmt);
+	look_for_timeout(rules, stmt);
 	forget_alters(rules, stmt);
 	if (stmt->in_transaction)
 	{

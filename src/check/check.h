@@ -44,8 +44,8 @@ typedef struct MigspecEffect
 	char	   *name;			/* of the relation, as the statement found it:
 								 * set by check_lock and check_lock_index */
 	bool		was_empty;		/* is_empty of the table, likewise */
-	bool		no_data;		/* what is rewritten or built is new and empty,
-								 * as by TRUNCATE: it costs nothing */
+	bool		no_data;		/* what is rewritten or built is new and
+								 * empty, as by TRUNCATE: it costs nothing */
 } MigspecEffect;
 
 /* a rule applies */
@@ -59,8 +59,8 @@ typedef struct MigspecFact
 	Node	   *node;			/* raw AlterTableCmd, Constraint, ...; or NULL */
 	MigspecEffect *effect;		/* whose lock and work this is about; NULL:
 								 * that of the table */
-	char	   *name;			/* of the table, as the statement found it: set
-								 * by check_fact */
+	char	   *name;			/* of the table, as the statement found it:
+								 * set by check_fact */
 	bool		was_empty;		/* is_empty of the table, likewise */
 } MigspecFact;
 
@@ -225,6 +225,7 @@ extern const char *migspec_work_name(int work); /* none, scan, index build,
 extern uint64 migspec_cost_bytes(const MigspecEffect *effect);
 extern double migspec_cost_seconds(const MigspecEffect *effect);
 extern char *migspec_waits_for(const MigspecEffect *effect);
+
 /* longest that such a statement would have to wait as things are, in ms: the
  * age of the oldest transaction in the way; 0: nobody is in the way */
 extern double migspec_waits_ms(const MigspecEffect *effect);

@@ -47,15 +47,15 @@ struct MigspecScriptRules
 	List	   *held;			/* of Held * */
 	List	   *not_valid;		/* of MigspecWorldConstraint *: added so */
 	MigspecFact *big_bang;		/* already told, to be completed */
-	List	   *targets;		/* of MigspecWorldTable *: locked as objects of
-								 * statements */
+	List	   *targets;		/* of MigspecWorldTable *: locked as objects
+								 * of statements */
 	bool		has_ddl;
 	MigspecWorldTable *written; /* by DML */
 	bool		told_mix;
 
 	/* beyond the transaction */
-	List	   *altered;		/* of Altered *: in this transaction, or by the
-								 * statement before */
+	List	   *altered;		/* of Altered *: in this transaction, or by
+								 * the statement before */
 	List	   *known;			/* of MigspecWorldConstraint *: added by any
 								 * statement so far */
 };

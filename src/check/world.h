@@ -140,8 +140,8 @@ typedef struct MigspecWorld
 	MemoryContext context;
 	bool		may_wait;		/* for ACCESS SHARE */
 	List	   *tables;			/* of MigspecWorldTable * */
-	List	   *search_path;	/* of char *; what the script has set, NIL: the
-								 * session's */
+	List	   *search_path;	/* of char *; what the script has set, NIL:
+								 * the session's */
 	/* what the script does around its statements */
 	bool		in_transaction; /* BEGIN, or called in a block */
 	int			lock_timeout;	/* ms, as it would be; 0: none */
@@ -154,19 +154,19 @@ typedef struct MigspecWorld
 
 	/* private to world*.c and script*.c */
 	struct HTAB *by_oid;
-	List	   *new_foreign_keys;	/* of MigspecWorldConstraint *, made by the
-									 * script */
+	List	   *new_foreign_keys;	/* of MigspecWorldConstraint *, made by
+									 * the script */
 	int			statement;		/* the one at work; 0: none */
-	List	   *changes;		/* of MigspecWorldSnapshot *, by all statements
-								 * that may still be undone */
+	List	   *changes;		/* of MigspecWorldSnapshot *, by all
+								 * statements that may still be undone */
 	char	   *path_source;	/* the search_path that "path" was made from */
 	List	   *path;			/* of char *: schemas, implicit ones too */
 	int			implicit_schemas;	/* how many these are; they come first */
-	int			unknown;		/* times that something was met which cannot be
-								 * known: a locked relation, a type that only
-								 * the script creates */
-	List	   *given_up;		/* of char *: texts of statements that could not
-								 * be analysed because of that */
+	int			unknown;		/* times that something was met which cannot
+								 * be known: a locked relation, a type that
+								 * only the script creates */
+	List	   *given_up;		/* of char *: texts of statements that could
+								 * not be analysed because of that */
 } MigspecWorld;
 
 /*
@@ -230,8 +230,10 @@ extern MigspecWorldIndex *migspec_world_add_index(MigspecWorldTable *table, cons
 extern MigspecWorldConstraint *migspec_world_add_constraint(MigspecWorldTable *table,
 															const char *name, char type);
 extern void migspec_world_drop_table(MigspecWorldTable *table);
+
 /* column, and the constraints and indexes that need it */
 extern void migspec_world_drop_column(MigspecWorldTable *table, MigspecWorldColumn *column);
+
 /* constraint, and its index */
 extern void migspec_world_drop_constraint(MigspecWorldConstraint *constraint);
 

@@ -64,7 +64,7 @@ resolve_special(ParseState *pstate, ColumnRef *cref)
 	MigspecWorldTable *table = pstate->p_ref_hook_state;
 	const char *first = field_name(cref, 0);
 	const char *last = field_name(cref, list_length(cref->fields) - 1);
-	const FormData_pg_attribute *att;
+	const		FormData_pg_attribute *att;
 
 	for (int i = 0; i < list_length(cref->fields); i++)
 	{
@@ -106,10 +106,10 @@ add_columns(ParseState *pstate, MigspecWorldTable *table)
 		MigspecWorldColumn *column = lfirst(lc);
 		bool		known = !column->dropped && OidIsValid(column->type);
 		Const	   *value = known ?
-			makeNullConst(column->type, column->typmod, column->collation) :
-			makeNullConst(INT4OID, -1, InvalidOid);
+		makeNullConst(column->type, column->typmod, column->collation) :
+		makeNullConst(INT4OID, -1, InvalidOid);
 		char	   *name = column->dropped ?
-			psprintf("........pg.dropped.%d........", column->attno) : column->name;
+		psprintf("........pg.dropped.%d........", column->attno) : column->name;
 
 		query->targetList = lappend(query->targetList,
 									makeTargetEntry((Expr *) value, column->attno,

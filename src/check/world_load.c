@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "nodes/nodes.h"
 #include "storage/bufmgr.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -48,6 +49,7 @@
 bool
 migspec_world_lock_briefly(const MigspecWorld *world, Oid oid)
 {
+	static uint32 wait_event = 0;
 	int			patience = world->may_wait ? LOCK_PATIENCE_MS : 0;
 
 	while (!ConditionalLockRelationOid(oid, AccessShareLock))
@@ -55,7 +57,10 @@ migspec_world_lock_briefly(const MigspecWorld *world, Oid oid)
 		if (patience <= 0)
 			return false;
 		CHECK_FOR_INTERRUPTS();
-		pg_usleep(LOCK_PAUSE_MS * 1000L);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOCK_PAUSE_MS,
+						 migspec_wait_event(&wait_event, "MigspecCheckLock"));
+		ResetLatch(MyLatch);
 		patience -= LOCK_PAUSE_MS;
 	}
 	return true;

@@ -31,6 +31,9 @@
 #include "check/check.h"
 #include "check/world_internal.h"
 
+/* how long a world that may wait does so, all in all */
+#define LOCK_PATIENCE_MS 1000
+
 /* entry of MigspecWorld.by_oid */
 typedef struct OidEntry
 {
@@ -52,6 +55,7 @@ migspec_world_create(bool may_wait)
 
 	world->context = context;
 	world->may_wait = may_wait;
+	world->patience = may_wait ? LOCK_PATIENCE_MS : 0;
 	world->lock_timeout = LockTimeout;
 	world->statement_timeout = StatementTimeout;
 	ctl.keysize = sizeof(Oid);

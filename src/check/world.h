@@ -153,6 +153,7 @@ typedef struct MigspecWorld
 									 * has dropped; see deletion.h */
 
 	/* private to world*.c and script*.c */
+	int			patience;		/* ms: how long it may still wait for locks */
 	struct HTAB *by_oid;
 	List	   *new_foreign_keys;	/* of MigspecWorldConstraint *, made by
 									 * the script */

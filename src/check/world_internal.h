@@ -37,10 +37,10 @@ extern MigspecWorldTable *migspec_world_load(MigspecWorld *world, Oid oid);
 
 /*
  * world_load.c: take ACCESS SHARE for a moment; false if it cannot be had now.
- * An ACCESS EXCLUSIVE lock is held for milliseconds by good migrations, so a
- * world that may wait tries for a second.
+ * Good migrations hold ACCESS EXCLUSIVE for milliseconds, so a world that may
+ * wait tries again for a second, all relations together.
  */
-extern bool migspec_world_lock_briefly(const MigspecWorld *world, Oid oid);
+extern bool migspec_world_lock_briefly(MigspecWorld *world, Oid oid);
 
 /* world_undo.c: the table has been made by the statement at work */
 extern void migspec_world_created(MigspecWorldTable *table);

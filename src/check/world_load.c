@@ -39,29 +39,27 @@
 #include "check/world.h"
 #include "check/world_internal.h"
 
-/* how long a world that may wait does so, and how often it looks */
-#define LOCK_PATIENCE_MS	1000
+/* how long to wait before looking again whether a lock can be had */
 #define LOCK_PAUSE_MS		10
 
 /*
  * migspec_world_lock_briefly -- see world_internal.h.
  */
 bool
-migspec_world_lock_briefly(const MigspecWorld *world, Oid oid)
+migspec_world_lock_briefly(MigspecWorld *world, Oid oid)
 {
 	static uint32 wait_event = 0;
-	int			patience = world->may_wait ? LOCK_PATIENCE_MS : 0;
 
 	while (!ConditionalLockRelationOid(oid, AccessShareLock))
 	{
-		if (patience <= 0)
+		if (world->patience <= 0)
 			return false;
 		CHECK_FOR_INTERRUPTS();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 LOCK_PAUSE_MS,
 						 migspec_wait_event(&wait_event, "MigspecCheckLock"));
 		ResetLatch(MyLatch);
-		patience -= LOCK_PAUSE_MS;
+		world->patience -= LOCK_PAUSE_MS;
 	}
 	return true;
 }

@@ -22,7 +22,7 @@
  * Bytes of a table (with its TOAST table) or of an index, all forks.
  */
 static uint64
-measure(const MigspecWorld *world, Oid oid)
+measure(MigspecWorld *world, Oid oid)
 {
 	uint64		bytes = 0;
 

@@ -22,11 +22,13 @@
  */
 #include "postgres.h"
 
-#include "storage/lock.h"
+#include "catalog/namespace.h"
 #include "nodes/parsenodes.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "check/rules.h"
+#include "check/safe_way_text.h"
 
 /* work of less than this many seconds may go unnoticed */
 #define SHORT_WORK		0.1
@@ -363,16 +365,89 @@ has_fact(const MigspecStatement *stmt, MigspecRuleId rule)
 	return false;
 }
 
+/*
+ * Add a sentence of an error message: with a small beginning and no full stop.
+ */
+static void
+add_sentence(StringInfo buf, const char *sentence)
+{
+	if (sentence == NULL)
+		return;
+	appendStringInfo(buf, "%s%s", buf->len > 0 ? "; " : "", sentence);
+	while (buf->len > 0 && (buf->data[buf->len - 1] == '.' || buf->data[buf->len - 1] == '\n'))
+		buf->data[--buf->len] = '\0';
+}
+
 static MigspecFact *
 failure_fact(const MigspecStatement *stmt)
 {
 	MigspecFact *fact = new_fact(RULE_WOULD_FAIL, NULL);
-	const ErrorData *error = stmt->error;
+	StringInfoData detail;
 
-	fact->detail = psprintf("%s%s%s%s%s", error->message,
-							error->detail ? "; " : "", error->detail ? error->detail : "",
-							error->hint ? "; " : "", error->hint ? error->hint : "");
+	initStringInfo(&detail);
+	add_sentence(&detail, stmt->error->message);
+	add_sentence(&detail, stmt->error->detail);
+	add_sentence(&detail, stmt->error->hint);
+	fact->detail = detail.data;
 	return fact;
+}
+
+/*
+ * Does the statement fail because it uses an enum's value that a statement
+ * before it has added in the same transaction?
+ */
+static MigspecFact *
+enum_fact(const MigspecStatement *stmt, List *statements)
+{
+	ListCell   *cell;
+
+	if (!stmt->in_transaction || stmt->error == NULL ||
+		stmt->error->sqlerrcode != ERRCODE_INVALID_TEXT_REPRESENTATION)
+		return NULL;
+	foreach(cell, statements)
+	{
+		const MigspecStatement *before = lfirst(cell);
+		const AlterEnumStmt *alter = (const AlterEnumStmt *) before->tree;
+		MigspecFact *fact;
+
+		if (before->number >= stmt->number)
+			break;
+		if (!IsA(before->tree, AlterEnumStmt) || !before->in_transaction ||
+			alter->newVal == NULL ||
+			strstr(stmt->error->message, psprintf("\"%s\"", alter->newVal)) == NULL)
+			continue;
+		fact = new_fact(RULE_ENUM_VALUE_IN_TXN, NULL);
+		fact->object = NameListToString(alter->typeName);
+		fact->detail = psprintf("\"%s\"", alter->newVal);
+		return fact;
+	}
+	return NULL;
+}
+
+/*
+ * Names that the parser cuts off; it does so before anybody can see it.
+ */
+static List *
+add_long_names(List *facts, const MigspecStatement *stmt)
+{
+	MigspecToken token;
+
+	if (strlen(stmt->source) < NAMEDATALEN)
+		return facts;
+	for (token = migspec_token(stmt->source); token.end > token.start;
+		 token = migspec_token(token.end))
+	{
+		bool		quoted = *token.start == '"';
+		int			len = token.end - token.start - (quoted ? 2 : 0);
+		MigspecFact *fact;
+
+		if (len < NAMEDATALEN || *token.start == '\'' || *token.start == '$')
+			continue;
+		fact = new_fact(RULE_IDENTIFIER_TOO_LONG, NULL);
+		fact->object = pnstrdup(token.start + (quoted ? 1 : 0), len);
+		facts = lappend(facts, fact);
+	}
+	return facts;
 }
 
 static MigspecFact *
@@ -422,10 +497,26 @@ in_use_fact(const MigspecFact *fact, List **sources)
 }
 
 /*
+ * Has the failure already been told in other words?
+ */
+static bool
+has_error_fact(List *facts)
+{
+	ListCell   *cell;
+
+	foreach(cell, facts)
+	{
+		if (migspec_rules[((MigspecFact *) lfirst(cell))->rule].severity == MIGSPEC_ERROR)
+			return true;
+	}
+	return false;
+}
+
+/*
  * All facts of a statement, with those that are added here.
  */
 static List *
-facts_of(const MigspecStatement *stmt, List **sources)
+facts_of(const MigspecStatement *stmt, List *statements, List **sources)
 {
 	List	   *facts = NIL;
 	ListCell   *cell;
@@ -438,13 +529,17 @@ facts_of(const MigspecStatement *stmt, List **sources)
 			(fact = in_use_fact(lfirst(cell), sources)) != NULL)
 			facts = lappend(facts, fact);
 	}
-	if (stmt->error != NULL)
+	facts = add_long_names(facts, stmt);
+	if (stmt->error == NULL)
 	{
-		if (!has_fact(stmt, RULE_WOULD_FAIL))
-			facts = lappend(facts, failure_fact(stmt));
+		if (!has_fact(stmt, RULE_LOCK_WAIT_NOW) && (fact = wait_fact(stmt)) != NULL)
+			facts = lappend(facts, fact);
 	}
-	else if (!has_fact(stmt, RULE_LOCK_WAIT_NOW) && (fact = wait_fact(stmt)) != NULL)
-		facts = lappend(facts, fact);
+	else if (!has_error_fact(facts))
+	{
+		fact = enum_fact(stmt, statements);
+		facts = lappend(facts, fact ? fact : failure_fact(stmt));
+	}
 	return facts;
 }
 
@@ -463,7 +558,7 @@ migspec_check_findings(List *statements)
 		const MigspecStatement *stmt = lfirst(cell);
 		ListCell   *lc;
 
-		foreach(lc, facts_of(stmt, &sources))
+		foreach(lc, facts_of(stmt, statements, &sources))
 		{
 			const MigspecFact *fact = lfirst(lc);
 

@@ -111,37 +111,27 @@ migspec_way_unbundle(MigspecWay *way)
 }
 
 /*
- * One ALTER TABLE instead of those that come one after the other.
+ * One ALTER TABLE instead of several, from the statement that the fact names.
  */
 void
 migspec_way_merge_alter(MigspecWay *way)
 {
+	int			first = way->fact->detail ? atoi(way->fact->detail) : way->stmt->number - 1;
 	const AlterTableStmt *alter;
 	StringInfoData sql;
-	ListCell   *cell;
 
 	if (!IsA(way->stmt->tree, AlterTableStmt))
 		return;
 	alter = castNode(AlterTableStmt, way->stmt->tree);
 	initStringInfo(&sql);
-	foreach(cell, way->statements)
+	for (int i = Max(first, 1) - 1; i < way->stmt->number; i++)
 	{
-		const MigspecStatement *stmt = lfirst(cell);
-		const AlterTableStmt *other;
+		const MigspecStatement *stmt = list_nth(way->statements, i);
+		const AlterTableStmt *other = (const AlterTableStmt *) stmt->tree;
 
-		if (stmt->number > way->stmt->number)
-			break;
-		if (!IsA(stmt->tree, AlterTableStmt))
-		{
-			if (!IsA(stmt->tree, TransactionStmt))
-				resetStringInfo(&sql);
-			continue;
-		}
-		other = castNode(AlterTableStmt, stmt->tree);
-		if (strcmp(other->relation->relname, alter->relation->relname) != 0 ||
-			other->relation->inh != alter->relation->inh)
-			resetStringInfo(&sql);
-		else
+		if (IsA(stmt->tree, AlterTableStmt) &&
+			strcmp(other->relation->relname, alter->relation->relname) == 0 &&
+			other->relation->inh == alter->relation->inh)
 			appendStringInfo(&sql, "%s\n\t%s", sql.len > 0 ? "," : "",
 							 migspec_token(migspec_text_after_relation(stmt, other->relation)).start);
 	}

@@ -36,6 +36,7 @@ typedef struct MigspecWorldColumn
 	char		generated;		/* as pg_attribute.attgenerated */
 	char		identity;		/* as pg_attribute.attidentity */
 	bool		has_default;
+	bool		default_changed;	/* by the script */
 	bool		is_new;			/* added by the script */
 	bool		dropped;
 	bool		is_local;		/* as pg_attribute.attislocal */
@@ -148,6 +149,8 @@ typedef struct MigspecWorld
 	int			statement_timeout;
 	List	   *new_types;		/* of char *: names of types, schemas and
 								 * functions that the script creates */
+	List	   *new_values;		/* of char *: values of enumerations that the
+								 * transaction adds, and cannot use */
 	List	   *dropped_objects;	/* of ObjectAddress *: what else than
 									 * relations and their parts the script
 									 * has dropped; see deletion.h */

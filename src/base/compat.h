@@ -206,6 +206,10 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 /* generated columns that store nothing */
 #define MIGSPEC_VIRTUAL_COLUMNS		(PG_VERSION_NUM >= 180000)
 
+/* VACUUM and ANALYZE go to the children of any table, not only of partitioned
+ * ones, since 18 */
+#define MIGSPEC_VACUUM_CHILDREN		(PG_VERSION_NUM >= 180000)
+
 /*
  * Wait events with names of their own exist since 17.  "cache" is a static
  * variable of the caller, initially 0.

@@ -361,8 +361,6 @@ drop_parts(MigspecStatement *stmt, DropStmt *drop)
 				object = get_relation_policy_oid(table->oid, name, true);
 				break;
 		}
-		/* DROP ... IF EXISTS looks for it under its lock */
-		migspec_check_lock(stmt, table, AccessExclusiveLock);
 		if (!OidIsValid(object) || migspec_script_has_dropped(stmt->world, class, object))
 		{
 			if (!drop->missing_ok &&
@@ -438,7 +436,8 @@ drop_others(MigspecStatement *stmt, DropStmt *drop)
 	foreach(cell, drop->objects)
 	{
 		Node	   *object = lfirst(cell);
-		bool		is_new = migspec_world_is_new_name(stmt->world, object_name(object));
+		bool		is_new = migspec_world_is_new_name(stmt->world, object_name(object)) ||
+			migspec_world_is_new_name(stmt->world, "");
 		ObjectAddress address = find_object(drop->removeType, object,
 											drop->missing_ok || is_new);
 

@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/attmap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
@@ -19,11 +18,9 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -58,6 +55,19 @@ name_is_taken(MigspecWorldTable *table, char *name)
 }
 
 /*
+ * A name like the server's, see ChooseRelationName().
+ */
+static char *
+first_free_name(MigspecWorldTable *table, const char *columns, const char *label)
+{
+	char	   *name = makeObjectName(table->name, columns, label);
+
+	for (int i = 1; name_is_taken(table, name); i++)
+		name = makeObjectName(table->name, columns, psprintf("%s%d", label, i));
+	return name;
+}
+
+/*
  * The name that the server would choose, see ChooseIndexName().
  */
 static char *
@@ -65,8 +75,6 @@ choose_name(MigspecWorldTable *table, IndexStmt *create)
 {
 	StringInfoData columns;
 	ListCell   *cell;
-	char	   *name;
-	char		label[16] = "idx";
 
 	initStringInfo(&columns);
 	foreach(cell, list_concat_copy(create->indexParams, create->indexIncludingParams))
@@ -79,13 +87,7 @@ choose_name(MigspecWorldTable *table, IndexStmt *create)
 		if (columns.len >= NAMEDATALEN)
 			break;
 	}
-	for (int i = 1;; i++)
-	{
-		name = makeObjectName(table->name, columns.data, label);
-		if (!name_is_taken(table, name))
-			return name;
-		snprintf(label, sizeof(label), "idx%d", i);
-	}
+	return first_free_name(table, columns.data, "idx");
 }
 
 /*
@@ -175,35 +177,6 @@ add_index(MigspecStatement *stmt, MigspecWorldTable *table, IndexStmt *create,
 }
 
 /*
- * The attno of the parent's column in a child; 0: an expression.
- */
-static AttrNumber
-child_attno(const MigspecWorldTable *parent, const MigspecWorldTable *child,
-			AttrNumber attno)
-{
-	MigspecWorldColumn *column = migspec_world_column_no(parent, attno);
-
-	if (column != NULL)
-		column = migspec_world_column(child, column->name);
-	return column == NULL ? 0 : column->attno;
-}
-
-/*
- * An expression over the parent's columns, over those of a child.
- */
-static void *
-child_expression(const MigspecWorldTable *parent, const MigspecWorldTable *child,
-				 void *expr)
-{
-	AttrMap    *map = make_attrmap(list_length(parent->columns));
-	bool		whole_row;
-
-	for (int i = 0; i < map->maplen; i++)
-		map->attnums[i] = child_attno(parent, child, i + 1);
-	return map_variable_attnos(expr, 1, 0, map, child->row_type, &whole_row);
-}
-
-/*
  * Can the child's index serve as its part of the parent's?  See
  * CompareIndexInfo().
  */
@@ -222,7 +195,7 @@ is_match(const MigspecWorldIndex *of_parent, const MigspecWorldIndex *of_child)
 		return false;
 	for (int i = 0; i < of_parent->natts; i++)
 	{
-		if (child_attno(parent, child, of_parent->attnos[i]) != of_child->attnos[i])
+		if (migspec_child_attno(parent, child, of_parent->attnos[i]) != of_child->attnos[i])
 			return false;
 	}
 	for (int i = 0; i < of_parent->nkeys; i++)
@@ -231,9 +204,53 @@ is_match(const MigspecWorldIndex *of_parent, const MigspecWorldIndex *of_child)
 			of_child->opclasses[i] != of_parent->opclasses[i])
 			return false;
 	}
-	return equal(child_expression(parent, child, of_parent->expressions),
+	return equal(migspec_child_expression(parent, child, of_parent->expressions),
 				 of_child->expressions) &&
-		equal(child_expression(parent, child, of_parent->predicate), of_child->predicate);
+		equal(migspec_child_expression(parent, child, of_parent->predicate), of_child->predicate);
+}
+
+/* see statements.h */
+MigspecWorldIndex *
+migspec_clone_index(MigspecStatement *stmt, const MigspecWorldIndex *index,
+					MigspecWorldTable *table)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(stmt->world->context);
+	MigspecWorldIndex *clone;
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < index->natts && columns.len < NAMEDATALEN; i++)
+	{
+		MigspecWorldColumn *column = migspec_world_column_no(index->table, index->attnos[i]);
+
+		appendStringInfo(&columns, "%s%s", columns.len > 0 ? "_" : "",
+						 column == NULL ? "expr" : column->name);
+	}
+	clone = migspec_world_add_index(table,
+									index->primary ? first_free_name(table, NULL, "pkey") :
+									first_free_name(table, columns.data,
+													index->exclusion ? "excl" :
+													index->unique ? "key" : "idx"));
+	clone->am = index->am;
+	clone->nkeys = index->nkeys;
+	clone->natts = index->natts;
+	clone->attnos = palloc0(index->natts * sizeof(AttrNumber));
+	for (int i = 0; i < index->natts; i++)
+		clone->attnos[i] = migspec_child_attno(index->table, table, index->attnos[i]);
+	clone->opclasses = index->opclasses;
+	clone->collations = index->collations;
+	clone->expressions = migspec_child_expression(index->table, table, index->expressions);
+	clone->predicate = migspec_child_expression(index->table, table, index->predicate);
+	clone->unique = index->unique;
+	clone->primary = index->primary;
+	clone->exclusion = index->exclusion;
+	clone->immediate = index->immediate;
+	clone->valid = true;
+	clone->partitioned = table->kind == RELKIND_PARTITIONED_TABLE;
+	MemoryContextSwitchTo(oldcontext);
+	if (!clone->partitioned)
+		migspec_check_build(stmt, table, clone->name);
+	return clone;
 }
 
 /*

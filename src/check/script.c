@@ -48,6 +48,7 @@ end_transaction(Script *script, bool commit)
 	}
 	migspec_script_rules_end_transaction(script->rules);
 	world->changes = NIL;
+	world->new_values = NIL;
 	world->in_transaction = false;
 	script->savepoints = NIL;
 }

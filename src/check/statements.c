@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/attmap.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -18,6 +19,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -55,19 +57,25 @@ migspec_refuse_in_transaction(const MigspecStatement *stmt, const char *what)
 }
 
 /* see statements.h */
-void
-migspec_refuse_duplicate(MigspecStatement *stmt, const RangeVar *name)
+bool
+migspec_name_exists(MigspecStatement *stmt, const RangeVar *name)
 {
 	RangeVar	full = *name;
 
 	if (full.schemaname == NULL && full.relpersistence != RELPERSISTENCE_TEMP)
 		full.schemaname = unconstify(char *, migspec_world_creation_schema(stmt->world));
-	if (migspec_world_find(stmt->world, &full) == NULL &&
-		migspec_world_find_index(stmt->world, &full) == NULL)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DUPLICATE_TABLE),
-			 errmsg("relation \"%s\" already exists", name->relname)));
+	return migspec_world_find(stmt->world, &full) != NULL ||
+		migspec_world_find_index(stmt->world, &full) != NULL;
+}
+
+/* see statements.h */
+void
+migspec_refuse_duplicate(MigspecStatement *stmt, const RangeVar *name)
+{
+	if (migspec_name_exists(stmt, name))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists", name->relname)));
 }
 
 /* see statements.h */
@@ -80,6 +88,14 @@ migspec_script_creates(MigspecStatement *stmt, const char *name)
 	if (!migspec_world_is_new_name(world, name))
 		world->new_types = lappend(world->new_types, pstrdup(name));
 	MemoryContextSwitchTo(oldcontext);
+}
+
+/* see statements.h */
+void
+migspec_opaque(MigspecStatement *stmt)
+{
+	migspec_check_fact(stmt, RULE_OPAQUE_SQL, NULL, NULL);
+	migspec_script_creates(stmt, "");
 }
 
 /* see statements.h */
@@ -211,4 +227,29 @@ migspec_other_table(MigspecStatement *stmt, const RangeVar *name)
 	table = migspec_check_table(stmt, name, false);
 	stmt->named = named;
 	return table;
+}
+
+/* see statements.h */
+AttrNumber
+migspec_child_attno(const MigspecWorldTable *parent, const MigspecWorldTable *child,
+					AttrNumber attno)
+{
+	MigspecWorldColumn *column = migspec_world_column_no(parent, attno);
+
+	if (column != NULL)
+		column = migspec_world_column(child, column->name);
+	return column == NULL ? 0 : column->attno;
+}
+
+/* see statements.h */
+void *
+migspec_child_expression(const MigspecWorldTable *parent, const MigspecWorldTable *child,
+						 void *expr)
+{
+	AttrMap    *map = make_attrmap(list_length(parent->columns));
+	bool		whole_row;
+
+	for (int i = 0; i < map->maplen; i++)
+		map->attnums[i] = migspec_child_attno(parent, child, i + 1);
+	return map_variable_attnos(expr, 1, 0, map, child->row_type, &whole_row);
 }

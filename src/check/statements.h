@@ -11,6 +11,7 @@
 #include "postgres.h"
 #include "catalog/pg_class.h"
 #include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
 
 #include "check/check.h"
 
@@ -25,16 +26,26 @@ extern void migspec_lock_family(MigspecStatement *stmt, MigspecWorldTable *table
 /* Raises 25001 if the script is inside of a transaction block */
 extern void migspec_refuse_in_transaction(const MigspecStatement *stmt, const char *what);
 
-/* Raises 42P07 if there is a relation or index of this name */
+/* Is there a relation or index where one of this name would be created? */
+extern bool migspec_name_exists(MigspecStatement *stmt, const RangeVar *name);
+
+/* Raises 42P07 if so */
 extern void migspec_refuse_duplicate(MigspecStatement *stmt, const RangeVar *name);
 
 /*
  * Objects that are neither relations nor parts of one.  "name" is what later
  * statements call it.  Types, schemas and functions go by their plain names,
- * others by "trigger t on r" and the like.
+ * others by "trigger t on r" and the like.  The empty name stands for
+ * anything: the statement is opaque.
  */
 extern void migspec_script_creates(MigspecStatement *stmt, const char *name);
 extern bool migspec_script_has_dropped(const MigspecWorld *world, Oid class, Oid object);
+
+/* The statement may do anything, which cannot be seen from here */
+extern void migspec_opaque(MigspecStatement *stmt);
+
+/* types.c: a fact if this string is a value that the transaction has just added */
+extern void migspec_tell_new_value(MigspecStatement *stmt, const char *value);
 
 /* the last part of a qualified name (List of String) */
 extern char *migspec_last_name(List *names);
@@ -63,21 +74,51 @@ extern List *migspec_owned_sequences(MigspecWorldTable *table);
 extern MigspecWorldTable *migspec_other_table(MigspecStatement *stmt, const RangeVar *name);
 
 /*
- * create_as.c: give a new table or view the columns of this raw query, with
- * these names (List of String) as far as they are given.  If they cannot be
- * found out, the table is marked as not loaded.
+ * dml.c: the locks of a query or a statement that changes rows, and of its
+ * WITH clauses; the facts about it.  False if it is about something that the
+ * script has changed or that cannot be seen, so that the catalog does not tell
+ * whether it is right.
  */
-extern void migspec_columns_of_query(MigspecStatement *stmt, MigspecWorldTable *table,
-									 Node *query, List *names);
+extern bool migspec_analyse_query(MigspecStatement *stmt, Node *query);
 
-/*
- * dml.c: the locks of a query, of its WITH clauses and of whatever it calls
- * as far as it can be seen; and the facts about it.
- */
-extern void migspec_analyse_query(MigspecStatement *stmt, Node *query);
+/* dml.c: the target of COPY ... FROM and the like gets new rows */
+extern void migspec_lock_written(MigspecStatement *stmt, MigspecWorldTable *table);
 
 /* index.c: the indexes that work on a table builds anew */
 extern void migspec_build_all(MigspecStatement *stmt, MigspecWorldTable *table);
+
+/*
+ * index.c: an index like that one for a table with the same columns, which is
+ * built.
+ */
+extern MigspecWorldIndex *migspec_clone_index(MigspecStatement *stmt,
+											  const MigspecWorldIndex *index,
+											  MigspecWorldTable *table);
+
+/*
+ * A column of one table (0: an expression), or an expression or a list of them,
+ * for a table whose columns have the same names.
+ */
+extern AttrNumber migspec_child_attno(const MigspecWorldTable *parent,
+									  const MigspecWorldTable *child, AttrNumber attno);
+extern void *migspec_child_expression(const MigspecWorldTable *parent,
+									  const MigspecWorldTable *child, void *expr);
+
+/* create_as.c */
+extern void migspec_analyse_create_as(MigspecStatement *stmt);
+extern void migspec_analyse_create_view(MigspecStatement *stmt);
+
+/* create_as.c: SELECT ... INTO */
+extern void migspec_analyse_select_into(MigspecStatement *stmt, IntoClause *into);
+
+/* maintenance.c */
+extern void migspec_analyse_cluster(MigspecStatement *stmt);
+extern void migspec_analyse_vacuum(MigspecStatement *stmt);
+extern void migspec_analyse_refresh(MigspecStatement *stmt);
+extern void migspec_analyse_lock(MigspecStatement *stmt);
+
+/* dml.c: the relations that a view reads, MigspecWorldTable * */
+extern List *migspec_base_relations(MigspecWorldTable *view);
 
 /* drop.c: DROP OWNED */
 extern void migspec_analyse_drop_owned(MigspecStatement *stmt);

@@ -112,6 +112,7 @@ migspec_check_type(MigspecStatement *stmt, const TypeName *name, int32 *typmod)
 	if (name->names == NIL)
 		return name->typeOid;
 	if (migspec_world_is_new_name(stmt->world, migspec_last_name(name->names)) ||
+		migspec_world_is_new_name(stmt->world, "") ||
 		(list_length(name->names) <= 3 &&
 		 migspec_world_find(stmt->world,
 							makeRangeVarFromNameList(name->names)) != NULL))
@@ -309,6 +310,36 @@ has_value(Oid type, const char *value)
 }
 
 /*
+ * A value that is new; the type's name does not matter much for those who look
+ * for it in a text.
+ */
+static void
+remember_value(MigspecStatement *stmt, const char *value)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(stmt->world->context);
+
+	if (stmt->world->in_transaction)
+		stmt->world->new_values = lappend(stmt->world->new_values, pstrdup(value));
+	MemoryContextSwitchTo(oldcontext);
+	/* as in the server's message */
+	migspec_script_creates(stmt, psprintf("\"%s\"", value));
+}
+
+/* see statements.h */
+void
+migspec_tell_new_value(MigspecStatement *stmt, const char *value)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->world->new_values)
+	{
+		if (strcmp(lfirst(cell), value) == 0)
+			migspec_check_fact(stmt, RULE_ENUM_VALUE_IN_TXN, NULL, NULL)->detail =
+				pstrdup(value);
+	}
+}
+
+/*
  * ALTER TYPE ... ADD VALUE, RENAME VALUE
  */
 static void
@@ -359,6 +390,7 @@ alter_enum(MigspecStatement *stmt, AlterEnumStmt *alter)
 							alter->newValNeighbor)));
 		fact = migspec_check_fact(stmt, RULE_ENUM_ADD_VALUE, NULL, name);
 		fact->detail = alter->newVal;
+		remember_value(stmt, alter->newVal);
 	}
 	migspec_script_creates(stmt, psprintf("value %s of %s", alter->newVal,
 										  migspec_last_name(alter->typeName)));

@@ -76,7 +76,7 @@ static const PartClass part_classes[] = {
 Oid
 migspec_object_relation(Oid class, Oid object, LOCKMODE *lock)
 {
-	for (int i = 0; i < lengthof(part_classes); i++)
+	for (int i = 0; i < (int) lengthof(part_classes); i++)
 	{
 		const PartClass *part = &part_classes[i];
 		Relation	catalog;

@@ -673,7 +673,7 @@ static const struct
 void
 migspec_analyse_other(MigspecStatement *stmt)
 {
-	for (int i = 0; i < lengthof(analysers); i++)
+	for (int i = 0; i < (int) lengthof(analysers); i++)
 	{
 		if (analysers[i].tag == nodeTag(stmt->tree))
 		{

@@ -84,7 +84,7 @@ migspec_check_type(MigspecStatement *stmt, const TypeName *name, int32 *typmod)
 		return type_of_column(stmt, name, typmod);
 	if (list_length(name->names) == 1)
 	{
-		for (int i = 0; i < lengthof(serials); i++)
+		for (int i = 0; i < (int) lengthof(serials); i++)
 		{
 			if (strcmp(strVal(linitial(name->names)), serials[i].name) == 0)
 				return serials[i].type;

@@ -150,10 +150,13 @@ find_effect(MigspecStatement *stmt, MigspecWorldTable *table, MigspecWorldIndex 
 	MigspecEffect *effect;
 	ListCell   *lc;
 
-	foreach(lc, stmt->effects)
+	/* there may be thousands of partitions, but not of indexes that are named */
+	if (index == NULL && table->effect_at == stmt->number)
+		return table->effect;
+	foreach(lc, index != NULL ? stmt->effects : NIL)
 	{
 		effect = lfirst(lc);
-		if (effect->table == table && effect->index == index)
+		if (effect->index == index)
 			return effect;
 	}
 	migspec_world_remember(table);
@@ -164,6 +167,11 @@ find_effect(MigspecStatement *stmt, MigspecWorldTable *table, MigspecWorldIndex 
 	effect->name = index != NULL ? migspec_world_index_name(index) :
 		migspec_world_table_name(table);
 	effect->was_empty = table->is_empty;
+	if (index == NULL)
+	{
+		table->effect = effect;
+		table->effect_at = stmt->number;
+	}
 	stmt->effects = lappend(stmt->effects, effect);
 	return effect;
 }
@@ -365,6 +373,16 @@ run_analyser(void *arg)
 }
 
 /*
+ * May the statement make a name hide others?  Tables that come and go are
+ * noticed elsewhere.
+ */
+static bool
+moves_names(const Node *tree)
+{
+	return IsA(tree, RenameStmt) || IsA(tree, AlterObjectSchemaStmt);
+}
+
+/*
  * Give the effects and facts tables that do not change any more.
  */
 static void
@@ -411,6 +429,8 @@ migspec_analyse_statement(MigspecStatement *stmt, void (*then) (MigspecStatement
 	migspec_world_begin_statement(world, stmt->number);
 
 	error = migspec_check_try(run_analyser, stmt);
+	if (moves_names(stmt->tree))
+		world->names++;
 	if (error != NULL && (world->unknown > unknown || is_about_new_name(world, error)))
 		give_up(stmt);
 	else if (error != NULL)

@@ -16,6 +16,7 @@
 #include "lib/stringinfo.h"
 #include "storage/lockdefs.h"
 #include "utils/errcodes.h"
+#include "utils/hsearch.h"
 
 #include "check/check.h"
 #include "check/script.h"
@@ -26,7 +27,7 @@
 /* a table that the transaction has locked, and the statement that did it */
 typedef struct Held
 {
-	MigspecWorldTable *table;
+	MigspecWorldTable *table;	/* hash key */
 	int			statement;
 	LOCKMODE	lock;
 } Held;
@@ -36,7 +37,7 @@ typedef struct Altered
 {
 	MigspecWorldTable *table;
 	int			statement;
-	bool		in_transaction;
+	int			transaction;
 	int			work;
 	bool		stands_alone;
 	bool		sets_not_null;
@@ -44,7 +45,8 @@ typedef struct Altered
 
 struct MigspecScriptRules
 {
-	List	   *held;			/* of Held * */
+	HTAB	   *held;			/* of Held; NULL: none */
+	Held	   *exclusive;		/* the first one ACCESS EXCLUSIVE */
 	List	   *not_valid;		/* of MigspecWorldConstraint *: added so */
 	MigspecFact *big_bang;		/* already told, to be completed */
 	List	   *targets;		/* of MigspecWorldTable *: locked as objects
@@ -54,6 +56,7 @@ struct MigspecScriptRules
 	bool		told_mix;
 
 	/* beyond the transaction */
+	int			transaction;	/* its number */
 	List	   *altered;		/* of Altered *: in this transaction, or by
 								 * the statement before */
 	List	   *known;			/* of MigspecWorldConstraint *: added by any
@@ -71,8 +74,10 @@ migspec_script_rules_end_transaction(MigspecScriptRules *rules)
 {
 	List	   *altered = rules->altered;
 	List	   *known = rules->known;
+	int			transaction = rules->transaction;
 
 	memset(rules, 0, sizeof(MigspecScriptRules));
+	rules->transaction = transaction + 1;
 	rules->altered = altered;
 	rules->known = known;
 }
@@ -151,14 +156,7 @@ tell(MigspecStatement *stmt, MigspecRuleId rule, MigspecWorldTable *table)
 static Held *
 find_held(const MigspecScriptRules *rules, const MigspecWorldTable *table)
 {
-	ListCell   *lc;
-
-	foreach(lc, rules->held)
-	{
-		if (((Held *) lfirst(lc))->table == table)
-			return lfirst(lc);
-	}
-	return NULL;
+	return rules->held == NULL ? NULL : hash_search(rules->held, &table, HASH_FIND, NULL);
 }
 
 /*
@@ -192,21 +190,35 @@ look_for_timeout(const MigspecScriptRules *rules, MigspecStatement *stmt)
 static void
 look_for_held(MigspecScriptRules *rules, MigspecStatement *stmt)
 {
-	ListCell   *lc;
+	if (rules->exclusive != NULL &&
+		(shared_work(stmt) != 0 || changes_rows(stmt->tree)))
+		tell(stmt, RULE_STATEMENT_AFTER_AE, rules->exclusive->table)->detail =
+			psprintf("%d", rules->exclusive->statement);
+}
 
-	if (shared_work(stmt) == 0 && !changes_rows(stmt->tree))
-		return;
-	foreach(lc, rules->held)
+static void
+hold(MigspecScriptRules *rules, MigspecEffect *effect, int statement)
+{
+	Held	   *held;
+	bool		found;
+
+	if (rules->held == NULL)
 	{
-		Held	   *held = lfirst(lc);
+		HASHCTL		ctl = {0};
 
-		if (held->lock == AccessExclusiveLock)
-		{
-			tell(stmt, RULE_STATEMENT_AFTER_AE, held->table)->detail =
-				psprintf("%d", held->statement);
-			return;
-		}
+		ctl.keysize = sizeof(MigspecWorldTable *);
+		ctl.entrysize = sizeof(Held);
+		ctl.hcxt = CurrentMemoryContext;
+		rules->held = hash_create("migspec held tables", 64, &ctl,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
+	held = hash_search(rules->held, &effect->table, HASH_ENTER, &found);
+	if (found && held->lock >= effect->lock)
+		return;
+	held->lock = effect->lock;
+	held->statement = statement;
+	if (held->lock == AccessExclusiveLock && rules->exclusive == NULL)
+		rules->exclusive = held;
 }
 
 static void
@@ -217,20 +229,10 @@ note_held(MigspecScriptRules *rules, MigspecStatement *stmt)
 	foreach(lc, stmt->effects)
 	{
 		MigspecEffect *effect = lfirst(lc);
-		Held	   *held = find_held(rules, effect->table);
 
-		if (effect->index != NULL || !is_shared(effect->table) ||
-			effect->lock < ShareRowExclusiveLock ||
-			(held != NULL && held->lock >= effect->lock))
-			continue;
-		if (held == NULL)
-		{
-			held = palloc0(sizeof(Held));
-			rules->held = lappend(rules->held, held);
-		}
-		held->table = effect->table;
-		held->statement = stmt->number;
-		held->lock = effect->lock;
+		if (effect->index == NULL && is_shared(effect->table) &&
+			effect->lock >= ShareRowExclusiveLock)
+			hold(rules, effect, stmt->number);
 	}
 }
 
@@ -416,7 +418,7 @@ look_for_alters(MigspecScriptRules *rules, MigspecStatement *stmt,
 
 	altered->table = table;
 	altered->statement = stmt->number;
-	altered->in_transaction = stmt->in_transaction;
+	altered->transaction = rules->transaction;
 	altered->work = shared_work(stmt);
 	describe_alter(alter, altered);
 	foreach(lc, rules->altered)
@@ -427,7 +429,7 @@ look_for_alters(MigspecScriptRules *rules, MigspecStatement *stmt,
 			altered->stands_alone ||
 			(before->sets_not_null && drops_constraint(alter)))
 			continue;
-		if ((before->in_transaction && altered->in_transaction) ||
+		if (before->transaction == altered->transaction ||
 			(before->work != 0 && altered->work != 0))
 		{
 			tell(stmt, RULE_MULTIPLE_ALTER_SAME_TABLE, table)->detail =
@@ -452,7 +454,7 @@ forget_alters(MigspecScriptRules *rules, const MigspecStatement *stmt)
 		Altered    *altered = lfirst(lc);
 
 		if (altered->statement == stmt->number - 1 ||
-			(altered->in_transaction && stmt->in_transaction))
+			altered->transaction == rules->transaction)
 			kept = lappend(kept, altered);
 	}
 	rules->altered = kept;

@@ -15,7 +15,6 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/value.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
@@ -141,11 +140,9 @@ set(MigspecScriptSettings *settings, const char *name, const char *value)
 
 	if (is_timeout(name))
 	{
-		if (value != NULL)
-			(void) parse_int(value, timeout_of(world, name), GUC_UNIT_MS, NULL);
-		else
-			*timeout_of(world, name) =
-				strcmp(name, "lock_timeout") == 0 ? LockTimeout : StatementTimeout;
+		if (value == NULL)
+			value = GetConfigOptionResetString(name);
+		(void) parse_int(value, timeout_of(world, name), GUC_UNIT_MS, NULL);
 		return;
 	}
 	(void) set_config_option(name, value, context(), PGC_S_SESSION, GUC_ACTION_SAVE,

@@ -175,6 +175,7 @@ migspec_world_path(MigspecWorld *world)
 
 	old = MemoryContextSwitchTo(world->context);
 	world->path_source = pstrdup(namespace_search_path);
+	world->names++;
 	if (!SplitIdentifierString(pstrdup(namespace_search_path), ',', &names))
 		names = NIL;
 	foreach(lc, names)
@@ -486,9 +487,24 @@ shown_name(MigspecWorld *world, const char *schema, const char *name)
 char *
 migspec_world_table_name(const MigspecWorldTable *table)
 {
+	MigspecWorldTable *live = migspec_world_live(table);
+	MemoryContext old;
+
 	if (table->shown_name != NULL)
 		return pstrdup(table->shown_name);
-	return shown_name(table->world, table->schema, table->name);
+
+	/* which tables may hide it need not be looked up again and again */
+	(void) migspec_world_path(table->world);
+	if (live->cached_name == NULL || live->cached_for != live->name ||
+		live->cached_at != live->world->names)
+	{
+		old = MemoryContextSwitchTo(live->world->context);
+		live->cached_name = shown_name(live->world, live->schema, live->name);
+		live->cached_for = live->name;
+		live->cached_at = live->world->names;
+		MemoryContextSwitchTo(old);
+	}
+	return pstrdup(live->cached_name);
 }
 
 char *

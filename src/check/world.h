@@ -129,6 +129,11 @@ struct MigspecWorldTable
 	int			created_at;		/* statement that creates it, or 0 */
 	Oid			loaded_parent;	/* as in the catalog */
 	bool		complete;		/* parent and referenced are set */
+	struct MigspecEffect *effect;	/* of the statement ... */
+	int			effect_at;		/* ... of this number */
+	char	   *cached_name;	/* as it is shown ... */
+	const char *cached_for;		/* ... when its name is this */
+	int			cached_at;		/* ... and world->names was this */
 	bool		children_known;
 	List	   *loaded_children;	/* of Oid, as in the catalog */
 	bool		sized;
@@ -163,6 +168,8 @@ typedef struct MigspecWorld
 	int			statement;		/* the one at work; 0: none */
 	List	   *changes;		/* of MigspecWorldSnapshot *, by all
 								 * statements that may still be undone */
+	int			names;			/* changes whenever names may have come, gone
+								 * or moved to another schema */
 	char	   *path_source;	/* the search_path that "path" was made from */
 	List	   *path;			/* of char *: schemas, implicit ones too */
 	int			implicit_schemas;	/* how many these are; they come first */

@@ -147,6 +147,7 @@ migspec_world_drop_table(MigspecWorldTable *table)
 {
 	migspec_world_remember(table);
 	table->dropped = true;
+	table->world->names++;
 }
 
 static bool

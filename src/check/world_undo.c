@@ -72,6 +72,7 @@ migspec_world_created(MigspecWorldTable *table)
 
 	snapshot->table = table;
 	table->created_at = table->world->statement;
+	table->world->names++;
 	push(table->world, snapshot);
 }
 
@@ -121,6 +122,11 @@ copy_private(MigspecWorldTable *to, const MigspecWorldTable *from)
 	to->live = from->live;
 	to->shown_name = from->shown_name;
 	to->snapshot = from->snapshot;
+	to->effect = from->effect;
+	to->effect_at = from->effect_at;
+	to->cached_name = from->cached_name;
+	to->cached_for = from->cached_for;
+	to->cached_at = from->cached_at;
 	to->snapshot_at = from->snapshot_at;
 	to->created_at = from->created_at;
 	to->children_known = from->children_known;
@@ -328,6 +334,7 @@ migspec_world_undo(MigspecWorld *world, int mark)
 {
 	MemoryContext old = MemoryContextSwitchTo(world->context);
 
+	world->names++;
 	while (list_length(world->changes) > mark)
 	{
 		MigspecWorldSnapshot *change = llast(world->changes);

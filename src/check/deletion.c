@@ -46,6 +46,7 @@ typedef struct PartClass
 {
 	Oid			class;
 	AttrNumber	oid;
+	Oid			index;			/* on that */
 	AttrNumber	relation;
 	LOCKMODE	lock;
 } PartClass;
@@ -58,17 +59,17 @@ typedef struct VictimEntry
 } VictimEntry;
 
 static const PartClass part_classes[] = {
-	{AttrDefaultRelationId, Anum_pg_attrdef_oid, Anum_pg_attrdef_adrelid,
+	{AttrDefaultRelationId, Anum_pg_attrdef_oid, AttrDefaultOidIndexId, Anum_pg_attrdef_adrelid,
 	AccessExclusiveLock},
-	{ConstraintRelationId, Anum_pg_constraint_oid, Anum_pg_constraint_conrelid,
+	{ConstraintRelationId, Anum_pg_constraint_oid, ConstraintOidIndexId, Anum_pg_constraint_conrelid,
 	AccessExclusiveLock},
-	{PolicyRelationId, Anum_pg_policy_oid, Anum_pg_policy_polrelid,
+	{PolicyRelationId, Anum_pg_policy_oid, PolicyOidIndexId, Anum_pg_policy_polrelid,
 	AccessExclusiveLock},
-	{RewriteRelationId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class,
+	{RewriteRelationId, Anum_pg_rewrite_oid, RewriteOidIndexId, Anum_pg_rewrite_ev_class,
 	AccessExclusiveLock},
-	{StatisticExtRelationId, Anum_pg_statistic_ext_oid,
+	{StatisticExtRelationId, Anum_pg_statistic_ext_oid, StatisticExtOidIndexId,
 	Anum_pg_statistic_ext_stxrelid, ShareUpdateExclusiveLock},
-	{TriggerRelationId, Anum_pg_trigger_oid, Anum_pg_trigger_tgrelid,
+	{TriggerRelationId, Anum_pg_trigger_oid, TriggerOidIndexId, Anum_pg_trigger_tgrelid,
 	AccessExclusiveLock},
 };
 
@@ -80,13 +81,18 @@ migspec_object_relation(Oid class, Oid object, LOCKMODE *lock)
 	{
 		const PartClass *part = &part_classes[i];
 		Relation	catalog;
+		ScanKeyData key[1];
+		SysScanDesc scan;
 		HeapTuple	tuple;
 		Oid			result = InvalidOid;
 
 		if (part->class != class)
 			continue;
 		catalog = table_open(class, AccessShareLock);
-		tuple = get_catalog_object_by_oid(catalog, part->oid, object);
+		ScanKeyInit(&key[0], part->oid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(object));
+		scan = systable_beginscan(catalog, part->index, true, NULL, 1, key);
+		tuple = systable_getnext(scan);
 		if (HeapTupleIsValid(tuple))
 		{
 			bool		isnull;
@@ -95,6 +101,7 @@ migspec_object_relation(Oid class, Oid object, LOCKMODE *lock)
 												   RelationGetDescr(catalog),
 												   &isnull));
 		}
+		systable_endscan(scan);
 		table_close(catalog, AccessShareLock);
 		*lock = part->lock;
 		return result;

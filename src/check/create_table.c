@@ -686,6 +686,13 @@ create_table(MigspecStatement *stmt, CreateStmt *create, char kind)
 	migspec_refuse_duplicate(stmt, create->relation);
 	parents = find_parents(stmt, create);
 	creation.table = migspec_world_add_table(stmt->world, create->relation, kind);
+	if (create->partspec != NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(stmt->world->context);
+
+		creation.table->partition_by = copyObject(create->partspec);
+		MemoryContextSwitchTo(oldcontext);
+	}
 	if (create->accessMethod != NULL && kind != RELKIND_FOREIGN_TABLE)
 		creation.table->am = get_table_am_oid(create->accessMethod, false);
 	if (create->tablespacename != NULL)

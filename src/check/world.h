@@ -120,6 +120,8 @@ struct MigspecWorldTable
 	bool		is_partition;
 	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
 	bool		is_default_partition;
+	PartitionSpec *partition_by;	/* raw; of a partitioned table that the
+									 * script creates */
 
 	/* private to world*.c */
 	MigspecWorldTable *live;	/* of a frozen copy: the table itself */

@@ -315,34 +315,60 @@ name_in_message(const char *message)
 }
 
 /*
- * Does the error complain that something does not exist, which an earlier
- * statement may have created?  One that only the catalog could know, like a
- * function; or one that occurs in a statement that could not be analysed.
+ * Is the name in the text, not just as a part of another name?
  */
 static bool
-is_about_new_name(const MigspecWorld *world, const ErrorData *error)
+mentions_name(const char *sql, const char *name)
 {
-	static const int missing[] = {
-		ERRCODE_UNDEFINED_FUNCTION, ERRCODE_UNDEFINED_OBJECT, ERRCODE_UNDEFINED_SCHEMA,
-		ERRCODE_UNDEFINED_TABLE, ERRCODE_UNDEFINED_COLUMN
-	};
-	bool		is_missing = false;
+	size_t		len = strlen(name);
+	const char *found = sql;
+
+	while ((found = strstr(found, name)) != NULL)
+	{
+		char		before = found > sql ? found[-1] : ' ';
+		char		after = found[len];
+
+		if (!isalnum((unsigned char) before) && before != '_' &&
+			!isalnum((unsigned char) after) && after != '_')
+			return true;
+		found++;
+	}
+	return false;
+}
+
+/*
+ * migspec_check_is_expected -- see check.h.
+ */
+bool
+migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
+{
 	char	   *name;
 	ListCell   *lc;
 
-	for (int i = 0; i < (int) lengthof(missing); i++)
-		is_missing |= error->sqlerrcode == missing[i];
-	if (!is_missing || error->message == NULL)
+	if (error->message == NULL)
 		return false;
-	foreach(lc, world->new_types)
+
+	/* what only the catalog could know, like a function */
+	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA)
 	{
-		if (strstr(error->message, lfirst(lc)) != NULL)
-			return true;
+		foreach(lc, world->new_types)
+		{
+			const char *created = lfirst(lc);
+
+			if (created[0] == '\0' || mentions_name(error->message, created))
+				return true;
+		}
 	}
+	else if (error->sqlerrcode != ERRCODE_UNDEFINED_TABLE &&
+			 error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
+		return false;
+
 	name = name_in_message(error->message);
 	foreach(lc, world->given_up)
 	{
-		if (name != NULL && strstr(lfirst(lc), name) != NULL)
+		if (name != NULL && mentions_name(lfirst(lc), name))
 			return true;
 	}
 	return false;
@@ -431,7 +457,7 @@ migspec_analyse_statement(MigspecStatement *stmt, void (*then) (MigspecStatement
 	error = migspec_check_try(run_analyser, stmt);
 	if (moves_names(stmt->tree))
 		world->names++;
-	if (error != NULL && (world->unknown > unknown || is_about_new_name(world, error)))
+	if (error != NULL && (world->unknown > unknown || migspec_check_is_expected(world, error)))
 		give_up(stmt);
 	else if (error != NULL)
 	{

@@ -155,6 +155,13 @@ extern void migspec_check_constraint(MigspecStatement *stmt, MigspecWorldTable *
 									 bool column_is_new);
 
 /*
+ * Does the error complain that something does not exist which an earlier
+ * statement creates: one that only the catalog could know, or of which the
+ * statement could not be analysed?
+ */
+extern bool migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error);
+
+/*
  * Something cannot be known (a relation that somebody has locked, a type that
  * only the script creates): give up on this statement without calling it
  * wrong.  Does not return.

@@ -65,7 +65,7 @@ migspec_alter_constraint_node(const Node *def)
 	MigspecAlterConstraint result = {0};
 
 #if PG_VERSION_NUM >= 180000
-	const ATAlterConstraint *node = (const ATAlterConstraint *) def;
+	const		ATAlterConstraint *node = (const ATAlterConstraint *) def;
 
 	result.name = node->conname;
 	result.deferrability = node->alterDeferrability;
@@ -158,6 +158,13 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 	return isnull ? -1 : DatumGetInt32(datum);
 #endif
 }
+
+/* the strategy of PARTITION BY is a word before 16 */
+#if PG_VERSION_NUM >= 160000
+#define MIGSPEC_PARTITION_STRATEGY(spec)	((char) (spec)->strategy)
+#else
+#define MIGSPEC_PARTITION_STRATEGY(spec)	((spec)->strategy[0])
+#endif
 
 /* since 17 */
 #if PG_VERSION_NUM >= 170000

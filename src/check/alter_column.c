@@ -103,7 +103,7 @@ is_serial(const TypeName *name)
 
 	if (name == NULL || list_length(name->names) != 1 || name->pct_type)
 		return false;
-	for (int i = 0; i < lengthof(names); i++)
+	for (size_t i = 0; i < lengthof(names); i++)
 	{
 		if (strcmp(strVal(linitial(name->names)), names[i]) == 0)
 			return true;

@@ -112,7 +112,7 @@ migspec_alter_check_dependents(MigspecAlter *alter, MigspecWorldTable *table,
 		char	   *name;
 
 		ObjectAddressSubSet(address, depend->classid, depend->objid, depend->objsubid);
-		for (int i = 0; i < lengthof(obstacles); i++)
+		for (size_t i = 0; i < lengthof(obstacles); i++)
 		{
 			if (obstacles[i].class != depend->classid ||
 				(depend->classid == AttrDefaultRelationId ?

@@ -259,7 +259,7 @@ static const Kind kinds[] = {
 static const Kind *
 find_kind(char relkind)
 {
-	for (int i = 0; i < lengthof(kinds); i++)
+	for (size_t i = 0; i < lengthof(kinds); i++)
 	{
 		if (kinds[i].relkind == relkind)
 			return &kinds[i];
@@ -270,7 +270,7 @@ find_kind(char relkind)
 static const Action *
 find_action(AlterTableType type)
 {
-	for (int i = 0; i < lengthof(actions); i++)
+	for (size_t i = 0; i < lengthof(actions); i++)
 	{
 		if (actions[i].type == type)
 			return &actions[i];
@@ -656,7 +656,7 @@ check_object_type(ObjectType objtype, char relkind, const char *name)
 	kind = find_kind(relkind);
 	if (kind != NULL && kind->object == (int) objtype)
 		return;
-	for (int i = 0; i < lengthof(kinds); i++)
+	for (size_t i = 0; i < lengthof(kinds); i++)
 	{
 		if (kinds[i].object == (int) objtype)
 			ereport(ERROR,

@@ -33,6 +33,9 @@
 /* work of less than this many seconds may go unnoticed */
 #define SHORT_WORK		0.1
 
+/* a transaction that has been open for longer is not over in a moment */
+#define LONG_WAIT_MS	1000
+
 /* more locks of other relations than this are summed up */
 #define MAX_OTHER_LOCKS	50
 
@@ -169,9 +172,9 @@ other_locks(const MigspecStatement *stmt, const MigspecEffect *own)
  * Who is in the way of any lock of the statement, of "own" first.
  */
 static char *
-waits_of(const MigspecStatement *stmt, const MigspecEffect *own)
+waits_of(const MigspecStatement *stmt, const MigspecEffect *own, double *ms)
 {
-	char	   *waits = own ? migspec_waits_text(own, stmt->is_concurrent) : NULL;
+	char	   *waits = own ? migspec_waits_text(own, stmt->is_concurrent, ms) : NULL;
 	ListCell   *cell;
 
 	foreach(cell, stmt->effects)
@@ -181,15 +184,18 @@ waits_of(const MigspecStatement *stmt, const MigspecEffect *own)
 		if (waits != NULL)
 			break;
 		if (effect != own && is_seen(effect) && effect->lock > AccessShareLock)
-			waits = migspec_waits_text(effect, stmt->is_concurrent);
+			waits = migspec_waits_text(effect, stmt->is_concurrent, ms);
 	}
 	return waits;
 }
 
 static MigspecSeverity
 severity_of(const MigspecRule *rule, const MigspecFinding *finding,
-			const MigspecStatement *stmt, const MigspecFact *fact)
+			const MigspecStatement *stmt, double wait_ms)
 {
+	/* writers that come and go are in the way of everything, for a moment */
+	if (finding->rule_id == RULE_LOCK_WAIT_NOW && wait_ms < LONG_WAIT_MS)
+		return MIGSPEC_INFO;
 	switch (rule->axis)
 	{
 		case MIGSPEC_AXIS_WORK:
@@ -318,6 +324,7 @@ make_finding(const MigspecFact *fact, const MigspecStatement *stmt, List *statem
 	const MigspecRule *rule = &migspec_rules[fact->rule];
 	const MigspecEffect *own = effect_of(stmt, fact);
 	MigspecFinding *finding = palloc0(sizeof(MigspecFinding));
+	double		wait_ms = 0;
 
 	finding->statement = stmt->number;
 	finding->source = stmt;
@@ -329,8 +336,8 @@ make_finding(const MigspecFact *fact, const MigspecStatement *stmt, List *statem
 	finding->other_locks = other_locks(stmt, own);
 	if (rule->axis == MIGSPEC_AXIS_WORK)
 		add_work(finding, stmt, fact, rule->work);
-	finding->waits_for = waits_of(stmt, own);
-	finding->severity = severity_of(rule, finding, stmt, fact);
+	finding->waits_for = waits_of(stmt, own, &wait_ms);
+	finding->severity = severity_of(rule, finding, stmt, wait_ms);
 	finding->why = why_of(rule, finding, fact);
 	finding->safe_way = safe_way_of(rule, fact, stmt, statements);
 	return finding;
@@ -453,6 +460,7 @@ add_long_names(List *facts, const MigspecStatement *stmt)
 static MigspecFact *
 wait_fact(const MigspecStatement *stmt)
 {
+	double		ms;
 	ListCell   *cell;
 
 	foreach(cell, stmt->effects)
@@ -461,7 +469,7 @@ wait_fact(const MigspecStatement *stmt)
 		MigspecFact *fact;
 
 		if (!is_seen(effect) || effect->lock <= AccessShareLock ||
-			migspec_waits_text(effect, stmt->is_concurrent) == NULL)
+			migspec_waits_text(effect, stmt->is_concurrent, &ms) == NULL)
 			continue;
 		fact = new_fact(RULE_LOCK_WAIT_NOW, NULL);
 		fact->table = effect->table;

@@ -280,7 +280,7 @@ const MigspecRule migspec_rules[MIGSPEC_RULES] = {
 		"big-bang", WARN, OTHER,
 		"one transaction locks several tables (%d): each stays locked until the last is done, and two such transactions deadlock",
 		"many tables are locked by one transaction",
-	migspec_way_unbundle},
+	migspec_way_split},
 	[RULE_TRIGGER_DDL] = {
 		"trigger-ddl", INFO_, WAITS,
 		"writes to %t queue while this waits for those that run",

@@ -59,8 +59,11 @@ extern char *migspec_rule_why(const MigspecRule *rule, const char *table, const 
 extern char *migspec_users_of(const MigspecWorldTable *table, const char *column,
 							  bool only_texts, List **sources);
 
-/* waits.c: as migspec_waits_for(); CONCURRENTLY waits for more */
-extern char *migspec_waits_text(const MigspecEffect *effect, bool is_concurrent);
+/*
+ * waits.c: as migspec_waits_for() and, unless that is NULL, migspec_waits_ms();
+ * CONCURRENTLY waits for more.
+ */
+extern char *migspec_waits_text(const MigspecEffect *effect, bool is_concurrent, double *ms);
 
 /*
  * safe_way.c: statements are added one by one, with a semicolon and a line end.
@@ -99,9 +102,15 @@ extern bool migspec_way_can_migrate(const MigspecWorldTable *table);
 extern char *migspec_way_migration(const MigspecWorldTable *table, const char *what,
 								   const char *column);
 
-/* migspec_expand() of one operation and migspec_run(); "call" is a literal */
+/* (expr), but not ((expr)) */
+extern char *migspec_way_parenthesized(const char *expr);
+
+/*
+ * migspec_expand() of one operation, which "call" makes, and migspec_run(); in
+ * two parts if something has to be deployed in between.
+ */
 extern void migspec_way_migrate(MigspecWay *way, const char *what, const char *column,
-								const char *call);
+								const char *call, const char *deploy);
 
 /* an UPDATE or DELETE in batches that commit; "statement" lacks its WHERE */
 extern void migspec_way_batches(MigspecWay *way, const char *statement,
@@ -116,7 +125,6 @@ extern void migspec_way_add_column(MigspecWay *way, ColumnDef *column);
 /* safe_way_constraint.c */
 extern void migspec_way_not_null(MigspecWay *way, const MigspecWorldTable *table,
 								 const char *name, const char *column);
-extern void migspec_way_key_index(MigspecWay *way, Constraint *constraint);
 
 /* safe_way_index.c */
 extern void migspec_way_create_index(MigspecWay *way, const MigspecWorldTable *table,
@@ -181,7 +189,6 @@ extern void migspec_way_timeout(MigspecWay *way);
 extern void migspec_way_timestamptz(MigspecWay *way);
 extern void migspec_way_truncate(MigspecWay *way);
 extern void migspec_way_truncate_cascade(MigspecWay *way);
-extern void migspec_way_unbundle(MigspecWay *way);
 extern void migspec_way_vacuum(MigspecWay *way);
 extern void migspec_way_volatile_default(MigspecWay *way);
 extern void migspec_way_wait_now(MigspecWay *way);

@@ -18,6 +18,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
@@ -25,6 +26,9 @@
 
 #include "base/sqlutil.h"
 #include "check/rules.h"
+
+/* bytes of a name for what it is, so that the table's name shows as well */
+#define MAX_LABEL		36
 
 /* what safe ways set where nothing is set */
 #define SHORT_TIMEOUT	2000
@@ -107,7 +111,10 @@ migspec_way_name(const MigspecWorldTable *table, const char *column,
 				 const char *label)
 {
 	Oid			schema = get_namespace_oid(table->schema, true);
-	char	   *name = makeObjectName(table->name, column, label);
+	char	   *name;
+
+	label = pnstrdup(label, pg_mbcliplen(label, strlen(label), MAX_LABEL));
+	name = makeObjectName(table->name, column, label);
 
 	for (int n = 1; migspec_world_constraint(table, name) != NULL ||
 		 (OidIsValid(schema) && OidIsValid(get_relname_relid(name, schema))); n++)
@@ -227,12 +234,49 @@ migspec_way_migration(const MigspecWorldTable *table, const char *what,
 
 void
 migspec_way_migrate(MigspecWay *way, const char *what, const char *column,
-					const char *call)
+					const char *call, const char *deploy)
 {
 	char	   *migration = migspec_way_migration(way->fact->table, what, column);
 
 	migspec_way_add(way, "SELECT migspec_expand(%s, %s)", migration, call);
+	if (deploy != NULL)
+	{
+		migspec_way_add(way, "CALL migspec_run(%s, 'verified')", migration);
+		migspec_way_comment(way, "%s", deploy);
+	}
 	migspec_way_add(way, "CALL migspec_run(%s)", migration);
+}
+
+/*
+ * The expression in parentheses, as few as possible: deparsed ones often have
+ * some already.
+ */
+char *
+migspec_way_parenthesized(const char *expr)
+{
+	int			depth = 0;
+
+	for (const char *p = expr; *p && *expr == '('; p++)
+	{
+		if (*p == '(')
+			depth++;
+		else if (*p == ')')
+			depth--;
+		else if (*p == '\'' || *p == '"')
+		{
+			/* a parenthesis may be part of a literal or a name */
+			const char *end = strchr(p + 1, *p);
+
+			if (end == NULL)
+				break;
+			p = end;
+		}
+		if (depth == 0 && p[1] != '\0')
+			break;
+		if (depth == 0)
+			return pstrdup(expr);
+	}
+	return psprintf("(%s)", expr);
 }
 
 /*

@@ -94,7 +94,7 @@ add_filled(MigspecWay *way, const char *column, const char *type,
 							psprintf("migspec_add_column(%s, %s, %s,\n\t\"default\" => %s%s)",
 									 migspec_literal(fact->name), migspec_literal(column),
 									 migspec_literal(type), migspec_literal(expr),
-									 not_null ? ", nullable => false" : ""));
+									 not_null ? ", nullable => false" : ""), NULL);
 		return;
 	}
 	migspec_way_short(way);
@@ -197,7 +197,8 @@ add_computed(MigspecWay *way, const char *column, const char *type, const char *
 					"\tFOR EACH ROW EXECUTE FUNCTION %s()",
 					quote_identifier(name), fact->name, function);
 	migspec_way_batches(way, psprintf("UPDATE %s SET %s = %s", fact->name, quoted, expr),
-						psprintf("%s IS DISTINCT FROM (%s)", quoted, expr));
+						psprintf("%s IS DISTINCT FROM %s", quoted,
+								 migspec_way_parenthesized(expr)));
 }
 
 static char *
@@ -229,8 +230,9 @@ migspec_way_generated(MigspecWay *way)
 	if (MIGSPEC_VIRTUAL_COLUMNS)
 	{
 		migspec_way_short(way);
-		migspec_way_add(way, "ALTER TABLE %s ADD COLUMN %s %s GENERATED ALWAYS AS (%s) VIRTUAL",
-						way->fact->name, quote_identifier(column->colname), type, expr);
+		migspec_way_add(way, "ALTER TABLE %s ADD COLUMN %s %s GENERATED ALWAYS AS %s VIRTUAL",
+						way->fact->name, quote_identifier(column->colname), type,
+						migspec_way_parenthesized(expr));
 	}
 	else
 		add_computed(way, column->colname, type, expr);
@@ -268,8 +270,9 @@ migspec_way_set_expression(MigspecWay *way)
 		}
 		migspec_way_short(way);
 		migspec_way_add(way, "ALTER TABLE %s DROP COLUMN %s,\n"
-						"\tADD COLUMN %s %s GENERATED ALWAYS AS (%s) VIRTUAL",
-						fact->name, quoted, quoted, type, expr);
+						"\tADD COLUMN %s %s GENERATED ALWAYS AS %s VIRTUAL",
+						fact->name, quoted, quoted, type,
+						migspec_way_parenthesized(expr));
 		return;
 	}
 }
@@ -406,7 +409,8 @@ migspec_way_change_type(MigspecWay *way)
 	migspec_way_migrate(way, "change", cmd->name,
 						psprintf("migspec_change_type(%s, %s, %s%s)",
 								 migspec_literal(fact->name), migspec_literal(cmd->name),
-								 migspec_literal(type), up));
+								 migspec_literal(type), up),
+						"deploy code that copes with both types, if they are not alike to it");
 }
 
 void
@@ -416,12 +420,12 @@ migspec_way_rename_column(MigspecWay *way)
 
 	if (!migspec_way_can_migrate(fact->table) || fact->table->kind == RELKIND_VIEW)
 		return;
-	migspec_way_comment(way, "both names work until the migration contracts; deploy code for %s before",
-						fact->detail);
 	migspec_way_migrate(way, "rename", fact->object,
 						psprintf("migspec_rename_column(%s, %s, %s)",
 								 migspec_literal(fact->name), migspec_literal(fact->object),
-								 migspec_literal(fact->detail)));
+								 migspec_literal(fact->detail)),
+						psprintf("both names work: deploy code that uses %s only, then go on",
+								 fact->detail));
 }
 
 /*

@@ -84,7 +84,7 @@ migspec_way_add_check(MigspecWay *way)
 		return;
 	if (column != NULL)
 		migspec_way_add_column(way, column);
-	add_and_validate(way, fact->name, fact->object, psprintf("CHECK (%s)", fact->detail));
+	add_and_validate(way, fact->name, fact->object, psprintf("CHECK %s", migspec_way_parenthesized(fact->detail)));
 }
 
 /*
@@ -490,10 +490,17 @@ void
 migspec_way_fk_index(MigspecWay *way)
 {
 	const MigspecFact *fact = way->fact;
-	char	   *name = migspec_way_name(fact->table, fact->object, "idx");
+	char	   *name;
 
 	if (fact->detail == NULL)
 		return;
+	name = pstrdup(fact->detail);
+	for (char *p = name; *p; p++)
+	{
+		if (strchr("\", ", *p) != NULL)
+			*p = '_';
+	}
+	name = migspec_way_name(fact->table, name, "idx");
 	if (fact->table->is_new)
 		migspec_way_add(way, "CREATE INDEX ON %s (%s)", fact->name, fact->detail);
 	else
@@ -532,7 +539,8 @@ migspec_way_fk_type(MigspecWay *way)
 								psprintf("migspec_change_type(%s, %s, %s)",
 										 migspec_literal(fact->name), migspec_literal(from->name),
 										 migspec_literal(format_type_with_typemod(to->type,
-																				  to->typmod))));
+																				  to->typmod))),
+								"deploy code that copes with both types, if they are not alike to it");
 	}
 }
 
@@ -556,7 +564,10 @@ migspec_way_domain(MigspecWay *way)
 	}
 	migspec_way_add(way, "%s NOT VALID", way->stmt->source);
 	migspec_way_comment(way, "existing values: correct them first, then, at a quiet time:");
-	migspec_way_comment(way, "ALTER DOMAIN %s VALIDATE CONSTRAINT ...", NameListToQuotedString(alter->typeName));
+	migspec_way_comment(way, "ALTER DOMAIN %s VALIDATE CONSTRAINT %s;",
+						NameListToQuotedString(alter->typeName),
+						((Constraint *) alter->def)->conname ?
+						quote_identifier(((Constraint *) alter->def)->conname) : "...");
 }
 
 /*

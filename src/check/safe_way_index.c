@@ -27,18 +27,33 @@ rest_of(const MigspecStatement *stmt)
 	return migspec_text_after_relation(stmt, castNode(IndexStmt, stmt->tree)->relation);
 }
 
+/*
+ * A name like that of the parent's index, with the child's name in place of
+ * its table's.
+ */
+static char *
+name_on_child(const MigspecWorldTable *child, const MigspecWorldTable *table,
+			  const char *index)
+{
+	size_t		len = strlen(table->name);
+
+	if (strncmp(index, table->name, len) == 0 && index[len] == '_')
+		return migspec_way_name(child, NULL, index + len + 1);
+	return migspec_way_name(child, NULL, index);
+}
+
 static void
-create_on_partitions(MigspecWay *way, MigspecWorldTable *table, const char *parent_index,
+create_on_partitions(MigspecWay *way, MigspecWorldTable *table, const char *parent_name,
 					 bool unique, const char *rest)
 {
+	char	   *parent_index = quote_qualified_identifier(table->schema, parent_name);
 	ListCell   *cell;
 
 	foreach(cell, migspec_world_children(table))
 	{
 		MigspecWorldTable *child = lfirst(cell);
 		char	   *name = migspec_world_table_name(child);
-		char	   *index = migspec_way_name(child, psprintf("%s", way->fact->object ?
-															 way->fact->object : "new"), "idx");
+		char	   *index = name_on_child(child, table, parent_name);
 		char	   *qualified = quote_qualified_identifier(child->schema, index);
 
 		if (child->kind == RELKIND_PARTITIONED_TABLE)
@@ -46,7 +61,7 @@ create_on_partitions(MigspecWay *way, MigspecWorldTable *table, const char *pare
 			migspec_way_short(way);
 			migspec_way_add(way, "CREATE %sINDEX %s ON ONLY %s%s", unique ? "UNIQUE " : "",
 							quote_identifier(index), name, rest);
-			create_on_partitions(way, child, qualified, unique, rest);
+			create_on_partitions(way, child, index, unique, rest);
 		}
 		else if (child->kind == RELKIND_RELATION)
 		{
@@ -75,7 +90,7 @@ migspec_way_create_index(MigspecWay *way, const MigspecWorldTable *table,
 		migspec_way_add(way, "CREATE %sINDEX %s ON ONLY %s%s", unique ? "UNIQUE " : "",
 						quoted, shown, rest);
 		create_on_partitions(way, unconstify(MigspecWorldTable *, table),
-							 quote_qualified_identifier(table->schema, name), unique, rest);
+							 name, unique, rest);
 		return;
 	}
 	migspec_way_long(way);

@@ -83,30 +83,31 @@ migspec_way_in_use(MigspecWay *way)
 	migspec_way_comment(way, "change first what uses it: %s", way->fact->detail);
 }
 
+/*
+ * The statements of the transaction, each by itself.
+ */
 void
 migspec_way_split(MigspecWay *way)
 {
-	migspec_way_comment(way, "in a transaction of its own");
-	migspec_way_add(way, "COMMIT");
-	migspec_way_source(way);
-}
+	int			first = way->stmt->number - 1;
 
-/*
- * All statements, each by itself.
- */
-void
-migspec_way_unbundle(MigspecWay *way)
-{
-	ListCell   *cell;
+	while (first > 0)
+	{
+		const MigspecStatement *before = list_nth(way->statements, first - 1);
 
+		if (!before->in_transaction || IsA(before->tree, TransactionStmt))
+			break;
+		first--;
+	}
 	migspec_way_short(way);
 	migspec_way_comment(way, "each in a transaction of its own");
-	foreach(cell, way->statements)
+	for (int i = first; i < list_length(way->statements); i++)
 	{
-		const MigspecStatement *stmt = lfirst(cell);
+		const MigspecStatement *stmt = list_nth(way->statements, i);
 
-		if (!IsA(stmt->tree, TransactionStmt) && stmt->in_transaction == way->stmt->in_transaction)
-			migspec_way_add(way, "%s", stmt->source);
+		if (i >= way->stmt->number && (!stmt->in_transaction || IsA(stmt->tree, TransactionStmt)))
+			break;
+		migspec_way_add(way, "%s", stmt->source);
 	}
 }
 
@@ -227,7 +228,11 @@ migspec_way_truncate(MigspecWay *way)
 	const MigspecFact *fact = way->fact;
 
 	if (fact->table->kind == RELKIND_RELATION || fact->table->kind == RELKIND_PARTITIONED_TABLE)
+	{
+		migspec_way_comment(way, "rows that may be missed: pg_dump --data-only --table=%s",
+							fact->name);
 		migspec_way_batches(way, psprintf("DELETE FROM %s", fact->name), NULL);
+	}
 }
 
 /*

@@ -33,8 +33,8 @@ prove_first(MigspecWay *way)
 	if (fact->detail == NULL)
 		return;
 	migspec_way_short(way);
-	migspec_way_add(way, "ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s) NOT VALID", fact->name,
-					name, fact->detail);
+	migspec_way_add(way, "ALTER TABLE %s ADD CONSTRAINT %s CHECK %s NOT VALID", fact->name,
+					name, migspec_way_parenthesized(fact->detail));
 	migspec_way_add(way, "ALTER TABLE %s VALIDATE CONSTRAINT %s", fact->name, name);
 	migspec_way_source(way);
 	migspec_way_add(way, "ALTER TABLE %s DROP CONSTRAINT %s", fact->name, name);

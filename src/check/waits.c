@@ -249,7 +249,7 @@ append_session(StringInfo buf, const Session *session)
 }
 
 char *
-migspec_waits_text(const MigspecEffect *effect, bool is_concurrent)
+migspec_waits_text(const MigspecEffect *effect, bool is_concurrent, double *ms)
 {
 	int			waiting;
 	List	   *sessions = find_sessions(effect, is_concurrent, &waiting);
@@ -258,6 +258,7 @@ migspec_waits_text(const MigspecEffect *effect, bool is_concurrent)
 
 	if (sessions == NIL)
 		return NULL;
+	*ms = ((Session *) linitial(sessions))->open_ms;
 	initStringInfo(&buf);
 	foreach(cell, sessions)
 	{
@@ -278,7 +279,9 @@ migspec_waits_text(const MigspecEffect *effect, bool is_concurrent)
 char *
 migspec_waits_for(const MigspecEffect *effect)
 {
-	return migspec_waits_text(effect, false);
+	double		ms;
+
+	return migspec_waits_text(effect, false, &ms);
 }
 
 double

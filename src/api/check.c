@@ -31,6 +31,7 @@ static bool
 is_shown(const MigspecEffect *effect)
 {
 	return !effect->table->is_new &&
+		(effect->index == NULL || OidIsValid(effect->index->oid)) &&
 		(effect->lock > AccessShareLock || effect->work != 0);
 }
 

@@ -348,8 +348,18 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 	if (error->message == NULL)
 		return false;
 
-	/* what only the catalog could know, like a function */
+	/* a statement that may have created anything, see migspec_opaque() */
+	if ((error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		 error->sqlerrcode == ERRCODE_UNDEFINED_COLUMN) &&
+		migspec_world_is_new_name(world, ""))
+		return true;
+
+	/*
+	 * What only the catalog could know, like a function, or a value of an
+	 * enumeration.
+	 */
 	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
+		error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA)
 	{

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
@@ -157,7 +158,7 @@ columns_by_text(MigspecStatement *stmt, SelectStmt *select)
 		if (IsA(ref, ColumnRef) && IsA(llast(ref->fields), A_Star))
 		{
 			const char *alias = list_length(ref->fields) > 1 ?
-				strVal(list_nth(ref->fields, list_length(ref->fields) - 2)) : NULL;
+			strVal(list_nth(ref->fields, list_length(ref->fields) - 2)) : NULL;
 			ListCell   *lc;
 
 			foreach(lc, select->fromClause)
@@ -172,6 +173,104 @@ columns_by_text(MigspecStatement *stmt, SelectStmt *select)
 	}
 
 	return columns;
+}
+
+/* for check_names() */
+typedef struct NameCheck
+{
+	MigspecStatement *stmt;
+	SelectStmt *select;
+	List	   *tables;			/* of MigspecWorldTable * */
+	List	   *aliases;		/* of char *: what these are called */
+} NameCheck;
+
+/*
+ * Add the tables of a FROM item; false if it is anything else.
+ */
+static bool
+collect_tables(NameCheck *check, Node *item)
+{
+	RangeVar   *name = (RangeVar *) item;
+	MigspecWorldTable *table;
+
+	if (IsA(item, JoinExpr))
+		return collect_tables(check, ((JoinExpr *) item)->larg) &&
+			collect_tables(check, ((JoinExpr *) item)->rarg) &&
+			((JoinExpr *) item)->alias == NULL;
+	if (!IsA(item, RangeVar) || (name->alias != NULL && name->alias->colnames != NIL))
+		return false;
+	table = migspec_world_find(check->stmt->world, name);
+	if (table == NULL || !table->loaded)
+		return false;
+	check->tables = lappend(check->tables, table);
+	check->aliases = lappend(check->aliases, name->alias != NULL ? name->alias->aliasname :
+							 name->relname);
+	return true;
+}
+
+/*
+ * Could a name without qualification be meant for something that is there?
+ */
+static bool
+is_known_name(const NameCheck *check, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, check->tables)
+	{
+		if (migspec_world_column(lfirst(cell), name) != NULL)
+			return true;
+	}
+	foreach(cell, check->aliases)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	}
+	foreach(cell, check->select->targetList)
+	{
+		ResTarget  *target = lfirst(cell);
+
+		if (target->name != NULL && strcmp(target->name, name) == 0)
+			return true;
+	}
+	return SystemAttributeByName(name) != NULL;
+}
+
+static bool
+check_name(Node *node, void *context)
+{
+	NameCheck  *check = context;
+
+	if (node == NULL || (IsA(node, SelectStmt) && node != (Node *) check->select))
+		return false;
+	if (IsA(node, ColumnRef) && list_length(((ColumnRef *) node)->fields) == 1 &&
+		IsA(linitial(((ColumnRef *) node)->fields), String) &&
+		!is_known_name(check, strVal(linitial(((ColumnRef *) node)->fields))))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" does not exist",
+						strVal(linitial(((ColumnRef *) node)->fields)))));
+	return raw_expression_tree_walker(node, check_name, context);
+}
+
+/*
+ * In a simple query that cannot be analysed, look for columns that the script
+ * has dropped or renamed.
+ */
+static void
+check_names(MigspecStatement *stmt, SelectStmt *select)
+{
+	NameCheck	check = {.stmt = stmt,.select = select};
+	ListCell   *cell;
+
+	if (select->op != SETOP_NONE || select->withClause != NULL)
+		return;
+	foreach(cell, select->fromClause)
+	{
+		if (!collect_tables(&check, lfirst(cell)))
+			return;
+	}
+	check_name((Node *) select, &check);
 }
 
 /*
@@ -193,6 +292,8 @@ columns_of(MigspecStatement *stmt, Node *query, bool certain)
 		if (error != NULL)
 			ThrowErrorData(error);
 	}
+	if (!certain)
+		check_names(stmt, (SelectStmt *) query);
 	return columns != NIL ? columns : columns_by_text(stmt, (SelectStmt *) query);
 }
 

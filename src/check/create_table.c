@@ -171,6 +171,10 @@ inherit(MigspecWorldTable *table, MigspecWorldTable *parent, bool is_partition)
 			if (is_partition && MIGSPEC_PARTITIONED_IDENTITY)
 				column->identity = from->identity;
 		}
+		else if (column->type != from->type || column->typmod != from->typmod)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("inherited column \"%s\" has a type conflict", from->name)));
 		if (from->not_null)
 		{
 			MigspecWorldConstraint *constraint = migspec_not_null_constraint(parent,
@@ -194,14 +198,14 @@ inherit(MigspecWorldTable *table, MigspecWorldTable *parent, bool is_partition)
 		constraint->is_local = false;
 		constraint->validated = constraint->enforced = from->enforced;
 		oldcontext = MemoryContextSwitchTo(table->world->context);
-		constraint->expr = migspec_child_expression(parent, table, from->expr);
+		constraint->expr = migspec_map_expr(parent, table, from->expr);
 		foreach(lc, from->columns)
 			constraint->columns = lappend_int(constraint->columns,
 											  migspec_child_attno(parent, table,
 																  lfirst_int(lc)));
 		MemoryContextSwitchTo(oldcontext);
 	}
-	if (table->parent == NULL)
+	if (table->parent == NULL && !is_partition)
 	{
 		table->parent = parent;
 		table->parent_oid = parent->oid;
@@ -283,6 +287,25 @@ is_serial(const TypeName *name)
 }
 
 /*
+ * An inherited column is given a type again: it must be the same.
+ */
+static void
+merge_type(MigspecStatement *stmt, const MigspecWorldColumn *column, const ColumnDef *def)
+{
+	int32		typmod;
+	Oid			type = migspec_check_type(stmt, def->typeName, &typmod);
+
+	if (OidIsValid(type) && OidIsValid(column->type) &&
+		(type != column->type || typmod != column->typmod))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" has a type conflict", def->colname),
+				 errdetail("%s versus %s",
+						   format_type_with_typemod(column->type, column->typmod),
+						   format_type_with_typemod(type, typmod))));
+}
+
+/*
  * A column of the statement; one that is inherited may be given options.
  */
 static void
@@ -311,7 +334,11 @@ add_column(Creation *creation, ColumnDef *def)
 		column->collation = OidIsValid(type) ? get_typcollation(type) : InvalidOid;
 	}
 	else
+	{
+		if (def->typeName != NULL)
+			merge_type(creation->stmt, column, def);
 		column->is_local = true;
+	}
 	if (def->collClause != NULL)
 		column->collation = get_collation_oid(def->collClause->collname, false);
 	if (def->typeName != NULL && is_serial(def->typeName) && OidIsValid(column->type))
@@ -454,7 +481,7 @@ finish_like(Creation *creation, TableLikeClause *like)
 		constraint = migspec_world_add_constraint(table, check->name, CONSTRAINT_CHECK);
 		constraint->enforced = constraint->validated = check->enforced;
 		oldcontext = MemoryContextSwitchTo(table->world->context);
-		constraint->expr = migspec_child_expression(from, table, check->expr);
+		constraint->expr = migspec_map_expr(from, table, check->expr);
 		constraint->columns = migspec_world_mentions(table, constraint->expr);
 		MemoryContextSwitchTo(oldcontext);
 	}
@@ -462,33 +489,53 @@ finish_like(Creation *creation, TableLikeClause *like)
 		copy_indexes(creation->stmt, table, from, true);
 }
 
+static List *
+map_list(const MigspecWorldTable *from, const MigspecWorldTable *to, List *quals)
+{
+	return (List *) migspec_map_expr(from, to, (Node *) quals);
+}
+
 /*
  * The rows of the default partition must not be ones of the new partition:
  * they are read, without a word in the log.
  */
 static void
-check_default(MigspecStatement *stmt, MigspecWorldTable *parent, MigspecWorldTable *table)
+check_default(MigspecStatement *stmt, MigspecWorldTable *parent, MigspecWorldTable *table,
+			  PartitionBoundSpec *bound)
 {
 	MigspecWorldTable *other = migspec_world_default_partition(parent);
+	bool		provable = true;
+	List	   *quals;
+	MigspecFact *fact;
 	ListCell   *cell;
 
-	if (other == NULL || other == table)
-		return;
-	if (table->is_default_partition)
+	if (other != NULL)
+		migspec_check_lock(stmt, other, AccessExclusiveLock);
+	if (other != NULL && bound->is_default)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("partition \"%s\" conflicts with existing default partition \"%s\"",
 						table->name, other->name)));
-	migspec_check_lock(stmt, other, AccessExclusiveLock);
+	migspec_check_bound(parent, table->name, bound);
+	if (other == NULL)
+		return;
+	quals = migspec_default_quals(migspec_partition_quals(parent, bound, &provable));
+	if (provable && migspec_world_proves(other, map_list(parent, other, quals)))
+		return;
+	migspec_lock_family(stmt, other, AccessExclusiveLock, true);
 	foreach(cell, migspec_world_leaves(other))
 	{
 		MigspecWorldTable *leaf = lfirst(cell);
 
-		migspec_check_lock(stmt, leaf, AccessExclusiveLock);
-		if (leaf->kind == RELKIND_RELATION)
+		if (leaf->kind == RELKIND_RELATION &&
+			(leaf == other || !provable ||
+			 !migspec_world_proves(leaf, map_list(parent, leaf, quals))))
 			migspec_check_work(stmt, leaf, MIGSPEC_WORK_QUIET_SCAN);
 	}
-	migspec_check_fact(stmt, RULE_ATTACH_SCANS_DEFAULT, other, NULL)->other = parent;
+	fact = migspec_check_fact(stmt, RULE_ATTACH_SCANS_DEFAULT, other, NULL);
+	fact->other = parent;
+	if (quals != NIL)
+		fact->detail = migspec_world_deparse(other, (Node *) make_ands_explicit(map_list(parent, other, quals)));
 }
 
 /*
@@ -499,12 +546,17 @@ static void
 become_partition(MigspecStatement *stmt, MigspecWorldTable *table,
 				 MigspecWorldTable *parent, PartitionBoundSpec *bound)
 {
+	MemoryContext old;
 	ListCell   *cell;
 
+	check_default(stmt, parent, table, bound);
+	table->parent = parent;
+	table->parent_oid = parent->oid;
 	table->is_partition = true;
 	table->is_default_partition = bound->is_default;
+	old = MemoryContextSwitchTo(table->world->context);
 	table->bound = copyObject(bound);
-	check_default(stmt, parent, table);
+	MemoryContextSwitchTo(old);
 	copy_indexes(stmt, table, parent, false);
 
 	foreach(cell, parent->constraints)

@@ -22,8 +22,8 @@
 /* one object that goes */
 typedef struct MigspecVictim
 {
-	ObjectAddress address;		/* classId is InvalidOid if only the world
-								 * has the object */
+	ObjectAddress address;		/* classId is InvalidOid if only the world has
+								 * the object */
 	MigspecWorldTable *table;	/* that it is, or is a part of; or NULL */
 	MigspecWorldIndex *index;	/* that it is; or NULL */
 	MigspecWorldConstraint *constraint; /* that it is; or NULL */

@@ -41,6 +41,8 @@ typedef struct QueryWalk
 	List	   *ctes;			/* of char *: names of all WITH queries */
 	bool		certain;		/* see migspec_analyse_query() */
 	bool		opaque;
+	bool		is_planned;		/* its relations are locked as for execution */
+	bool		is_run;			/* its rows are touched */
 } QueryWalk;
 
 /*
@@ -85,7 +87,7 @@ List *
 migspec_base_relations(MigspecWorldTable *view)
 {
 	Oid			rule = OidIsValid(view->oid) ?
-		get_rewrite_oid(view->oid, ViewSelectRuleName, true) : InvalidOid;
+	get_rewrite_oid(view->oid, ViewSelectRuleName, true) : InvalidOid;
 	Relation	catalog;
 	ScanKeyData key[2];
 	SysScanDesc scan;
@@ -170,7 +172,7 @@ sets_column(const MigspecWorldTable *table, List *targets, List *attnos)
 	{
 		ResTarget  *target = lfirst(cell);
 		MigspecWorldColumn *column = target->name == NULL ? NULL :
-			migspec_world_column(table, target->name);
+		migspec_world_column(table, target->name);
 
 		if (column != NULL && list_member_int(attnos, column->attno))
 			return true;
@@ -252,9 +254,22 @@ check_columns(const MigspecWorldTable *table, List *targets)
 	}
 }
 
+/*
+ * UPDATE or DELETE (targets NIL).
+ */
 static void
-tell_all_rows(MigspecStatement *stmt, MigspecWorldTable *table, Node *where)
+walk_change(QueryWalk *walk, RangeVar *name, List *targets, Node *where)
 {
+	MigspecStatement *stmt = walk->stmt;
+	MigspecWorldTable *table = migspec_check_table(stmt, name, false);
+
+	check_columns(table, targets);
+	lock_rows(stmt, table, RowExclusiveLock);
+	if (walk->is_planned)
+		migspec_lock_family(stmt, table, RowExclusiveLock, name->inh);
+	if (!walk->is_run)
+		return;
+	lock_changed(stmt, table, name->inh, targets);
 	if (where == NULL && !table->is_empty && !table->is_new)
 		migspec_check_fact(stmt, RULE_BACKFILL_IN_MIGRATION, table, NULL);
 }
@@ -265,7 +280,9 @@ walk_insert(QueryWalk *walk, InsertStmt *insert)
 	MigspecWorldTable *table = migspec_check_table(walk->stmt, insert->relation, false);
 
 	check_columns(table, insert->cols);
-	migspec_lock_written(walk->stmt, table);
+	lock_rows(walk->stmt, table, RowExclusiveLock);
+	if (walk->is_run)
+		migspec_lock_written(walk->stmt, table);
 	if (insert->onConflictClause != NULL &&
 		insert->onConflictClause->action == ONCONFLICT_UPDATE)
 		check_columns(table, insert->onConflictClause->targetList);
@@ -277,13 +294,16 @@ walk_merge(QueryWalk *walk, MergeStmt *merge)
 	MigspecWorldTable *table = migspec_check_table(walk->stmt, merge->relation, false);
 	ListCell   *cell;
 
-	migspec_check_lock(walk->stmt, table, RowExclusiveLock);
-	migspec_lock_family(walk->stmt, table, RowExclusiveLock, merge->relation->inh);
+	lock_rows(walk->stmt, table, RowExclusiveLock);
+	migspec_lock_family(walk->stmt, table, RowExclusiveLock,
+						walk->is_planned && merge->relation->inh);
 	foreach(cell, merge->mergeWhenClauses)
 	{
 		MergeWhenClause *clause = lfirst(cell);
 
 		check_columns(table, clause->targetList);
+		if (!walk->is_run)
+			continue;
 		if (clause->commandType == CMD_INSERT)
 			migspec_lock_written(walk->stmt, table);
 		else if (clause->commandType == CMD_UPDATE)
@@ -315,8 +335,8 @@ lock_selected(QueryWalk *walk, Node *item, List *names)
 
 		foreach(cell, names)
 			wanted |= ((RangeSubselect *) item)->alias != NULL &&
-				strcmp(((RangeVar *) lfirst(cell))->relname,
-					   ((RangeSubselect *) item)->alias->aliasname) == 0;
+			strcmp(((RangeVar *) lfirst(cell))->relname,
+				   ((RangeSubselect *) item)->alias->aliasname) == 0;
 		foreach(cell, wanted && IsA(select, SelectStmt) ? select->fromClause : NIL)
 			lock_selected(walk, lfirst(cell), NIL);
 	}
@@ -396,7 +416,6 @@ walk_query(Node *node, void *context)
 	QueryWalk  *walk = context;
 	UpdateStmt *update;
 	DeleteStmt *delete;
-	MigspecWorldTable *table;
 
 	if (node == NULL)
 		return false;
@@ -424,16 +443,11 @@ walk_query(Node *node, void *context)
 			break;
 		case T_UpdateStmt:
 			update = (UpdateStmt *) node;
-			table = migspec_check_table(walk->stmt, update->relation, false);
-			check_columns(table, update->targetList);
-			lock_changed(walk->stmt, table, update->relation->inh, update->targetList);
-			tell_all_rows(walk->stmt, table, update->whereClause);
+			walk_change(walk, update->relation, update->targetList, update->whereClause);
 			break;
 		case T_DeleteStmt:
 			delete = (DeleteStmt *) node;
-			table = migspec_check_table(walk->stmt, delete->relation, false);
-			lock_changed(walk->stmt, table, delete->relation->inh, NIL);
-			tell_all_rows(walk->stmt, table, delete->whereClause);
+			walk_change(walk, delete->relation, NIL, delete->whereClause);
 			break;
 		case T_MergeStmt:
 			walk_merge(walk, (MergeStmt *) node);
@@ -452,7 +466,7 @@ walk_query(Node *node, void *context)
 bool
 migspec_analyse_query(MigspecStatement *stmt, Node *query)
 {
-	QueryWalk	walk = {.stmt = stmt,.certain = true};
+	QueryWalk	walk = {.stmt = stmt,.certain = true,.is_planned = true,.is_run = true};
 
 	collect_ctes(query, &walk);
 	walk_query(query, &walk);
@@ -460,4 +474,14 @@ migspec_analyse_query(MigspecStatement *stmt, Node *query)
 		migspec_opaque(stmt);
 	return walk.certain && stmt->world->new_types == NIL &&
 		stmt->world->dropped_objects == NIL;
+}
+
+/* see statements.h */
+void
+migspec_parse_query(MigspecStatement *stmt, Node *query, bool planned)
+{
+	QueryWalk	walk = {.stmt = stmt,.is_planned = planned};
+
+	collect_ctes(query, &walk);
+	walk_query(query, &walk);
 }

@@ -32,6 +32,7 @@
 #include "commands/policy.h"
 #include "commands/trigger.h"
 #include "commands/user.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "rewrite/rewriteSupport.h"
@@ -177,7 +178,7 @@ finish(MigspecDeletion *deletion, DropBehavior behavior)
 		if (victim->address.objectSubId != 0)
 		{
 			MigspecWorldColumn *column =
-				migspec_world_column_no(victim->table, victim->address.objectSubId);
+			migspec_world_column_no(victim->table, victim->address.objectSubId);
 
 			if (column != NULL)
 				migspec_check_fact(stmt, RULE_DROP_COLUMN, victim->table, column->name);
@@ -437,7 +438,7 @@ drop_others(MigspecStatement *stmt, DropStmt *drop)
 	{
 		Node	   *object = lfirst(cell);
 		bool		is_new = migspec_world_is_new_name(stmt->world, object_name(object)) ||
-			migspec_world_is_new_name(stmt->world, "");
+		migspec_world_is_new_name(stmt->world, "");
 		ObjectAddress address = find_object(drop->removeType, object,
 											drop->missing_ok || is_new);
 
@@ -577,6 +578,24 @@ truncate_one(MigspecStatement *stmt, MigspecWorldTable *table, bool restart)
 }
 
 /*
+ * A foreign table must have somebody who can do it.
+ */
+static void
+require_handler(const MigspecWorldTable *table)
+{
+	ForeignDataWrapper *wrapper;
+
+	if (!OidIsValid(table->oid))
+		return;
+	wrapper = GetForeignDataWrapper(GetForeignServer(GetForeignTable(table->oid)->serverid)->fdwid);
+	if (!OidIsValid(wrapper->fdwhandler))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("foreign-data wrapper \"%s\" has no handler",
+						wrapper->fdwname)));
+}
+
+/*
  * Add a table to those that are truncated, and its children.
  */
 static List *
@@ -615,6 +634,8 @@ migspec_analyse_truncate(MigspecStatement *stmt)
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("cannot truncate only a partitioned table"),
 					 errhint("Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly.")));
+		if (table->kind == RELKIND_FOREIGN_TABLE)
+			require_handler(table);
 		tables = add_truncated(tables, table, name->inh);
 	}
 

@@ -24,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "check/alter_table.h"
 #include "check/check.h"
 #include "check/statements.h"
 
@@ -148,7 +149,7 @@ add_index(MigspecStatement *stmt, MigspecWorldTable *table, IndexStmt *create,
 	MemoryContext oldcontext = MemoryContextSwitchTo(stmt->world->context);
 	MigspecWorldIndex *index = migspec_world_add_index(table, name);
 	int			natts = list_length(create->indexParams) +
-		list_length(create->indexIncludingParams);
+	list_length(create->indexIncludingParams);
 	char	   *am = create->accessMethod;
 	ListCell   *cell;
 
@@ -204,9 +205,9 @@ is_match(const MigspecWorldIndex *of_parent, const MigspecWorldIndex *of_child)
 			of_child->opclasses[i] != of_parent->opclasses[i])
 			return false;
 	}
-	return equal(migspec_child_expression(parent, child, of_parent->expressions),
+	return equal(migspec_map_expr(parent, child, (Node *) of_parent->expressions),
 				 of_child->expressions) &&
-		equal(migspec_child_expression(parent, child, of_parent->predicate), of_child->predicate);
+		equal(migspec_map_expr(parent, child, of_parent->predicate), of_child->predicate);
 }
 
 /* see statements.h */
@@ -239,8 +240,9 @@ migspec_clone_index(MigspecStatement *stmt, const MigspecWorldIndex *index,
 		clone->attnos[i] = migspec_child_attno(index->table, table, index->attnos[i]);
 	clone->opclasses = index->opclasses;
 	clone->collations = index->collations;
-	clone->expressions = migspec_child_expression(index->table, table, index->expressions);
-	clone->predicate = migspec_child_expression(index->table, table, index->predicate);
+	clone->expressions = (List *) migspec_map_expr(index->table, table,
+												   (Node *) index->expressions);
+	clone->predicate = migspec_map_expr(index->table, table, index->predicate);
 	clone->unique = index->unique;
 	clone->primary = index->primary;
 	clone->exclusion = index->exclusion;
@@ -297,6 +299,36 @@ build_partitions(MigspecStatement *stmt, IndexStmt *create, MigspecWorldIndex *p
 			build_partitions(stmt, create, part);
 		else
 			migspec_check_build(stmt, child, part->name);
+	}
+}
+
+/*
+ * Rows that are equal must be in one partition, so that its index finds them.
+ */
+static void
+check_partition_key(const MigspecWorldIndex *index)
+{
+	MigspecWorldTable *table = index->table;
+	ListCell   *cell;
+
+	foreach(cell, index->unique ? migspec_partition_key(table) : NIL)
+	{
+		AttrNumber	attno = lfirst_int(cell);
+		MigspecWorldColumn *column = migspec_world_column_no(table, attno);
+		bool		found = false;
+
+		if (attno == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("unsupported UNIQUE constraint with partition key definition")));
+		for (int i = 0; i < index->nkeys; i++)
+			found |= index->attnos[i] == attno;
+		if (!found && column != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("unique constraint on partitioned table must include all partitioning columns"),
+					 errdetail("UNIQUE constraint on table \"%s\" lacks column \"%s\" which is part of the partition key.",
+							   table->name, column->name)));
 	}
 }
 
@@ -390,7 +422,7 @@ migspec_analyse_create_index(MigspecStatement *stmt)
 	MigspecWorldTable *table = migspec_check_table(stmt, create->relation, false);
 	bool		partitioned = table->kind == RELKIND_PARTITIONED_TABLE;
 	bool		concurrent = create->concurrent &&
-		table->persistence != RELPERSISTENCE_TEMP;
+	table->persistence != RELPERSISTENCE_TEMP;
 	LOCKMODE	lock = concurrent ? ShareUpdateExclusiveLock : ShareLock;
 	MigspecWorldIndex *index;
 	MigspecFact *fact;
@@ -423,6 +455,7 @@ migspec_analyse_create_index(MigspecStatement *stmt)
 
 	index = add_index(stmt, table, create, create->idxname != NULL ? create->idxname :
 					  choose_name(table, create));
+	check_partition_key(index);
 	if (!partitioned)
 		migspec_check_build(stmt, table, index->name);
 	else if (create->relation->inh)
@@ -468,7 +501,7 @@ static void
 reindex_parts(MigspecStatement *stmt, MigspecWorldIndex *index)
 {
 	List	   *parts = OidIsValid(index->oid) ?
-		find_all_inheritors(index->oid, NoLock, NULL) : NIL;
+	find_all_inheritors(index->oid, NoLock, NULL) : NIL;
 	ListCell   *cell;
 
 	foreach(cell, migspec_world_descendants(index->table))
@@ -533,7 +566,7 @@ typedef struct ReindexScope
 } ReindexScope;
 
 static bool
-is_in_scope(const FormData_pg_class *form, void *arg)
+is_in_scope(const FormData_pg_class * form, void *arg)
 {
 	const ReindexScope *scope = arg;
 

@@ -57,7 +57,7 @@ has_clustered(const MigspecWorldTable *table)
 }
 
 static bool
-is_clustered(const FormData_pg_class *form, void *arg)
+is_clustered(const FormData_pg_class * form, void *arg)
 {
 	return form->relkind == RELKIND_RELATION && form->relhasindex;
 }
@@ -163,7 +163,7 @@ vacuum_family(MigspecStatement *stmt, MigspecWorldTable *table, bool inherit,
 }
 
 static bool
-can_vacuum(const FormData_pg_class *form, void *arg)
+can_vacuum(const FormData_pg_class * form, void *arg)
 {
 	return form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW ||
 		(form->relkind == RELKIND_PARTITIONED_TABLE && *(bool *) arg);

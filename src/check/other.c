@@ -30,8 +30,10 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "rewrite/rewriteSupport.h"
+#include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
@@ -87,13 +89,20 @@ analyse_copy(MigspecStatement *stmt)
 static void
 analyse_wrapper(MigspecStatement *stmt)
 {
+	ExplainStmt *explain = (ExplainStmt *) stmt->tree;
+	DefElem    *analyze;
+
 	switch (nodeTag(stmt->tree))
 	{
 		case T_ExplainStmt:
-			migspec_check_nested(stmt, ((ExplainStmt *) stmt->tree)->query);
+			analyze = migspec_option(explain->options, "analyze");
+			if (analyze != NULL && defGetBoolean(analyze))
+				migspec_check_nested(stmt, explain->query);
+			else
+				migspec_parse_query(stmt, explain->query, true);
 			break;
 		case T_PrepareStmt:
-			migspec_check_nested(stmt, ((PrepareStmt *) stmt->tree)->query);
+			migspec_parse_query(stmt, ((PrepareStmt *) stmt->tree)->query, false);
 			break;
 		default:
 			migspec_check_nested(stmt, ((DeclareCursorStmt *) stmt->tree)->query);
@@ -109,6 +118,7 @@ creates_part(MigspecStatement *stmt, const char *kind, const char *name,
 			 const MigspecWorldTable *table)
 {
 	migspec_script_creates(stmt, psprintf("%s %s on %s", kind, name, table->name));
+	migspec_script_creates(stmt, name);
 }
 
 static void
@@ -163,12 +173,15 @@ analyse_rule(MigspecStatement *stmt)
 {
 	RuleStmt   *create = (RuleStmt *) stmt->tree;
 	MigspecWorldTable *table = migspec_check_table(stmt, create->relation, false);
+	ListCell   *cell;
 
 	if (!create->replace)
 		refuse_duplicate_part("rule", create->rulename, table,
 							  OidIsValid(get_rewrite_oid(table->oid, create->rulename, true)));
 	migspec_lock_target(stmt, table, AccessExclusiveLock);
 	migspec_check_fact(stmt, RULE_POLICY_DDL, table, psprintf("rule %s", create->rulename));
+	foreach(cell, create->actions)
+		migspec_parse_query(stmt, lfirst(cell), false);
 	creates_part(stmt, "rule", create->rulename, table);
 }
 
@@ -177,13 +190,13 @@ analyse_policy(MigspecStatement *stmt)
 {
 	bool		is_new = IsA(stmt->tree, CreatePolicyStmt);
 	RangeVar   *relation = is_new ? ((CreatePolicyStmt *) stmt->tree)->table :
-		((AlterPolicyStmt *) stmt->tree)->table;
+	((AlterPolicyStmt *) stmt->tree)->table;
 	char	   *name = is_new ? ((CreatePolicyStmt *) stmt->tree)->policy_name :
-		((AlterPolicyStmt *) stmt->tree)->policy_name;
+	((AlterPolicyStmt *) stmt->tree)->policy_name;
 	MigspecWorldTable *table = migspec_check_table(stmt, relation, false);
 	Oid			policy = get_relation_policy_oid(table->oid, name, true);
 	bool		exists = OidIsValid(policy) &&
-		!migspec_script_has_dropped(stmt->world, PolicyRelationId, policy);
+	!migspec_script_has_dropped(stmt->world, PolicyRelationId, policy);
 
 	if (table->kind != RELKIND_RELATION && table->kind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
@@ -243,7 +256,7 @@ analyse_alter_sequence(MigspecStatement *stmt)
 	{
 		DefElem    *option = lfirst(cell);
 
-		if (strcmp(option->defname, "owned_by") != 0 && strcmp(option->defname, "as") != 0)
+		if (strcmp(option->defname, "owned_by") != 0)
 			migspec_check_work(stmt, table, MIGSPEC_WORK_REWRITE);
 	}
 }
@@ -321,11 +334,21 @@ analyse_create_statistics(MigspecStatement *stmt)
 	foreach(cell, create->relations)
 	{
 		MigspecWorldTable *table;
+		ListCell   *lc;
 
 		if (!IsA(lfirst(cell), RangeVar))
 			continue;
 		table = migspec_check_table(stmt, lfirst(cell), false);
 		migspec_lock_target(stmt, table, ShareUpdateExclusiveLock);
+		foreach(lc, create->exprs)
+		{
+			StatsElem  *element = lfirst(lc);
+
+			if (element->name != NULL && migspec_world_column(table, element->name) == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_UNDEFINED_COLUMN),
+						 errmsg("column \"%s\" does not exist", element->name)));
+		}
 	}
 	if (create->defnames != NIL)
 		migspec_script_creates(stmt, migspec_last_name(create->defnames));
@@ -401,6 +424,7 @@ analyse_schema(MigspecStatement *stmt)
 {
 	CreateSchemaStmt *create = (CreateSchemaStmt *) stmt->tree;
 	char	   *name = create->schemaname;
+	int			nest_level;
 	ListCell   *cell;
 
 	if (name == NULL)
@@ -416,7 +440,15 @@ analyse_schema(MigspecStatement *stmt)
 				 errmsg("schema \"%s\" already exists", name)));
 	}
 	migspec_script_creates(stmt, name);
+	if (create->schemaElts == NIL)
+		return;
 
+	/* names in there are looked for in the new schema first */
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path",
+							 psprintf("%s, %s", quote_identifier(name),
+									  namespace_search_path),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	foreach(cell, create->schemaElts)
 	{
 		Node	   *element = copyObject(lfirst(cell));
@@ -443,6 +475,7 @@ analyse_schema(MigspecStatement *stmt)
 		}
 		migspec_check_nested(stmt, element);
 	}
+	AtEOXact_GUC(false, nest_level);
 }
 
 /*
@@ -495,6 +528,58 @@ replaced_function(MigspecStatement *stmt, CreateFunctionStmt *create)
 	return LookupFuncName(create->funcname, ntypes, types, true);
 }
 
+/*
+ * OR REPLACE must not change what the function returns.
+ */
+static void
+check_result(MigspecStatement *stmt, CreateFunctionStmt *create, Oid function)
+{
+	Oid			type;
+	ListCell   *cell;
+
+	foreach(cell, create->parameters)
+	{
+		FunctionParameterMode mode = ((FunctionParameter *) lfirst(cell))->mode;
+
+		if (mode == FUNC_PARAM_OUT || mode == FUNC_PARAM_INOUT || mode == FUNC_PARAM_TABLE)
+			return;
+	}
+	if (!OidIsValid(function) || create->returnType == NULL)
+		return;
+	type = migspec_check_type(stmt, create->returnType, NULL);
+	if (OidIsValid(type) && (get_func_rettype(function) != type ||
+							 get_func_retset(function) != create->returnType->setof))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("cannot change return type of existing function"),
+				 errhint("Use %s %s first.", "DROP FUNCTION",
+						 format_procedure(function))));
+}
+
+/*
+ * The body of a function in SQL is looked at when the function is created, and
+ * what it writes to is locked.
+ */
+static void
+parse_body(MigspecStatement *stmt, CreateFunctionStmt *create)
+{
+	DefElem    *language = migspec_option(create->options, "language");
+	DefElem    *as = migspec_option(create->options, "as");
+	ListCell   *cell;
+
+	if (language == NULL || strcmp(strVal(language->arg), "sql") != 0 || as == NULL ||
+		!check_function_bodies || migspec_option(create->options, "set") != NULL)
+		return;
+	foreach(cell, pg_parse_query(strVal(linitial((List *) as->arg))))
+	{
+		Node	   *query = lfirst_node(RawStmt, cell)->stmt;
+
+		if (IsA(query, SelectStmt) || IsA(query, InsertStmt) || IsA(query, UpdateStmt) ||
+			IsA(query, DeleteStmt) || IsA(query, MergeStmt))
+			migspec_parse_query(stmt, query, false);
+	}
+}
+
 static void
 analyse_function(MigspecStatement *stmt)
 {
@@ -502,8 +587,14 @@ analyse_function(MigspecStatement *stmt)
 	char		volatility = named_volatility(create->options);
 
 	if (create->replace && !create->is_procedure)
-		tell_volatility(stmt, replaced_function(stmt, create),
+	{
+		Oid			replaced = replaced_function(stmt, create);
+
+		check_result(stmt, create, replaced);
+		tell_volatility(stmt, replaced,
 						volatility == '\0' ? PROVOLATILE_VOLATILE : volatility);
+	}
+	parse_body(stmt, create);
 	migspec_script_creates(stmt, migspec_last_name(create->funcname));
 }
 
@@ -546,7 +637,7 @@ analyse_owner(MigspecStatement *stmt)
 }
 
 static bool
-is_owned(const FormData_pg_class *form, void *arg)
+is_owned(const FormData_pg_class * form, void *arg)
 {
 	return form->relkind != RELKIND_COMPOSITE_TYPE &&
 		list_member_oid((List *) arg, form->relowner);
@@ -624,6 +715,7 @@ static const struct
 	NodeTag		tag;
 	MigspecAnalyser analyse;
 }			analysers[] =
+
 {
 	{T_AlterExtensionStmt, analyse_opaque},
 	{T_AlterFunctionStmt, analyse_alter_function},

@@ -38,6 +38,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "check/alter_table.h"
 #include "check/check.h"
 #include "check/deletion.h"
 #include "check/statements.h"
@@ -65,7 +66,7 @@ static void
 rename_index(MigspecStatement *stmt, RenameStmt *rename, MigspecWorldIndex *index)
 {
 	LOCKMODE	lock = rename->renameType == OBJECT_INDEX ?
-		ShareUpdateExclusiveLock : AccessExclusiveLock;
+	ShareUpdateExclusiveLock : AccessExclusiveLock;
 	MigspecFact *fact;
 	ListCell   *cell;
 
@@ -167,6 +168,18 @@ rename_column(MigspecStatement *stmt, RenameStmt *rename)
 
 	migspec_lock_target(stmt, table, AccessExclusiveLock);
 	migspec_lock_family(stmt, table, AccessExclusiveLock, rename->relation->inh);
+	if (table->kind == RELKIND_COMPOSITE_TYPE)
+	{
+		foreach(cell, migspec_alter_typed_tables(table, rename->behavior))
+		{
+			MigspecWorldTable *typed = lfirst(cell);
+
+			migspec_check_lock(stmt, typed, AccessExclusiveLock);
+			migspec_lock_family(stmt, typed, AccessExclusiveLock, true);
+			descendants = lappend(list_concat(descendants, migspec_world_descendants(typed)),
+								  typed);
+		}
+	}
 	fact = migspec_check_fact(stmt, RULE_RENAME_COLUMN, table, rename->subname);
 	fact->detail = rename->newname;
 
@@ -222,7 +235,7 @@ rename_constraint(MigspecStatement *stmt, RenameStmt *rename)
 		foreach(cell, descendants)
 		{
 			MigspecWorldConstraint *inherited =
-				migspec_world_constraint(lfirst(cell), rename->subname);
+			migspec_world_constraint(lfirst(cell), rename->subname);
 
 			if (inherited != NULL)
 				inherited->name = world_string(stmt, rename->newname);
@@ -286,7 +299,7 @@ rename_part(MigspecStatement *stmt, RenameStmt *rename)
 }
 
 static bool
-is_in_schema(const FormData_pg_class *form, void *arg)
+is_in_schema(const FormData_pg_class * form, void *arg)
 {
 	return form->relnamespace == *(Oid *) arg;
 }

@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "access/attmap.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -19,7 +18,6 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
-#include "rewrite/rewriteManip.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -149,7 +147,7 @@ migspec_option(List *options, const char *name)
 /* see statements.h */
 List *
 migspec_relations(MigspecWorld *world,
-				  bool (*wanted) (const FormData_pg_class *form, void *arg), void *arg)
+				  bool (*wanted) (const FormData_pg_class * form, void *arg), void *arg)
 {
 	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
@@ -239,17 +237,4 @@ migspec_child_attno(const MigspecWorldTable *parent, const MigspecWorldTable *ch
 	if (column != NULL)
 		column = migspec_world_column(child, column->name);
 	return column == NULL ? 0 : column->attno;
-}
-
-/* see statements.h */
-void *
-migspec_child_expression(const MigspecWorldTable *parent, const MigspecWorldTable *child,
-						 void *expr)
-{
-	AttrMap    *map = make_attrmap(list_length(parent->columns));
-	bool		whole_row;
-
-	for (int i = 0; i < map->maplen; i++)
-		map->attnums[i] = migspec_child_attno(parent, child, i + 1);
-	return map_variable_attnos(expr, 1, 0, map, child->row_type, &whole_row);
 }

@@ -61,7 +61,7 @@ extern DefElem *migspec_option(List *options, const char *name);
  * function says so, as the world has them: List of MigspecWorldTable *.
  */
 extern List *migspec_relations(MigspecWorld *world,
-							   bool (*wanted) (const FormData_pg_class *form, void *arg),
+							   bool (*wanted) (const FormData_pg_class * form, void *arg),
 							   void *arg);
 
 /* The sequences that belong to columns of the table: MigspecWorldTable * */
@@ -81,6 +81,12 @@ extern MigspecWorldTable *migspec_other_table(MigspecStatement *stmt, const Rang
  */
 extern bool migspec_analyse_query(MigspecStatement *stmt, Node *query);
 
+/*
+ * dml.c: the locks that a query takes when it is parsed or (planned) planned,
+ * but not run.
+ */
+extern void migspec_parse_query(MigspecStatement *stmt, Node *query, bool planned);
+
 /* dml.c: the target of COPY ... FROM and the like gets new rows */
 extern void migspec_lock_written(MigspecStatement *stmt, MigspecWorldTable *table);
 
@@ -96,13 +102,11 @@ extern MigspecWorldIndex *migspec_clone_index(MigspecStatement *stmt,
 											  MigspecWorldTable *table);
 
 /*
- * A column of one table (0: an expression), or an expression or a list of them,
- * for a table whose columns have the same names.
+ * A column of one table (0: an expression) in a table whose columns have the
+ * same names.
  */
 extern AttrNumber migspec_child_attno(const MigspecWorldTable *parent,
 									  const MigspecWorldTable *child, AttrNumber attno);
-extern void *migspec_child_expression(const MigspecWorldTable *parent,
-									  const MigspecWorldTable *child, void *expr);
 
 /* create_as.c */
 extern void migspec_analyse_create_as(MigspecStatement *stmt);

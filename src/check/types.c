@@ -33,6 +33,7 @@ static const struct
 	const char *name;
 	Oid			type;
 }			serials[] =
+
 {
 	{"bigserial", INT8OID},
 	{"serial", INT4OID},
@@ -97,9 +98,9 @@ migspec_check_type(MigspecStatement *stmt, const TypeName *name, int32 *typmod)
 		Form_pg_type form = (Form_pg_type) GETSTRUCT(tuple);
 		Oid			type = form->oid;
 		bool		exists = form->typisdefined &&
-			!migspec_script_has_dropped(stmt->world, TypeRelationId, type) &&
-			(!OidIsValid(form->typrelid) ||
-			 migspec_world_find_oid(stmt->world, form->typrelid) != NULL);
+		!migspec_script_has_dropped(stmt->world, TypeRelationId, type) &&
+		(!OidIsValid(form->typrelid) ||
+		 migspec_world_find_oid(stmt->world, form->typrelid) != NULL);
 
 		ReleaseSysCache(tuple);
 		if (exists)

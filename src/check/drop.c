@@ -364,9 +364,10 @@ drop_parts(MigspecStatement *stmt, DropStmt *drop)
 		}
 		if (!OidIsValid(object) || migspec_script_has_dropped(stmt->world, class, object))
 		{
-			if (!drop->missing_ok &&
-				!migspec_world_is_new_name(stmt->world,
-										   psprintf("%s %s on %s", kind, name, table->name)))
+			if (migspec_world_is_new_name(stmt->world, psprintf("%s %s on %s", kind, name,
+																table->name)))
+				migspec_check_lock(stmt, table, AccessExclusiveLock);
+			else if (!drop->missing_ok)
 				ereport(ERROR,
 						(errcode(ERRCODE_UNDEFINED_OBJECT),
 						 errmsg("%s \"%s\" for relation \"%s\" does not exist", kind, name,

@@ -23,6 +23,7 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "commands/event_trigger.h"
 #include "commands/extension.h"
 #include "commands/policy.h"
 #include "commands/trigger.h"
@@ -705,6 +706,20 @@ analyse_database(MigspecStatement *stmt)
 }
 
 static void
+analyse_event_trigger(MigspecStatement *stmt)
+{
+	const char *name = ((AlterEventTrigStmt *) stmt->tree)->trigname;
+
+	(void) get_event_trigger_oid(name, migspec_world_is_new_name(stmt->world, name));
+}
+
+static void
+analyse_create_event_trigger(MigspecStatement *stmt)
+{
+	migspec_script_creates(stmt, ((CreateEventTrigStmt *) stmt->tree)->trigname);
+}
+
+static void
 analyse_move_all(MigspecStatement *stmt)
 {
 	migspec_alter_move_all(stmt, (AlterTableMoveAllStmt *) stmt->tree);
@@ -717,6 +732,7 @@ static const struct
 }			analysers[] =
 
 {
+	{T_AlterEventTrigStmt, analyse_event_trigger},
 	{T_AlterExtensionStmt, analyse_opaque},
 	{T_AlterFunctionStmt, analyse_alter_function},
 	{T_AlterObjectDependsStmt, analyse_depends},
@@ -729,6 +745,7 @@ static const struct
 	{T_ClusterStmt, migspec_analyse_cluster},
 	{T_CommentStmt, analyse_comment},
 	{T_CopyStmt, analyse_copy},
+	{T_CreateEventTrigStmt, analyse_create_event_trigger},
 	{T_CreateExtensionStmt, analyse_extension},
 	{T_CreateFunctionStmt, analyse_function},
 	{T_CreatePolicyStmt, analyse_policy},

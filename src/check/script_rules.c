@@ -13,7 +13,6 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
-#include "lib/stringinfo.h"
 #include "storage/lockdefs.h"
 #include "utils/errcodes.h"
 #include "utils/hsearch.h"
@@ -23,6 +22,9 @@
 
 /* so many tables locked by one transaction are many */
 #define MANY_TABLES 3
+
+/* and so many of them are named */
+#define NAMES_SHOWN 10
 
 /* a table that the transaction has locked, and the statement that did it */
 typedef struct Held
@@ -51,6 +53,7 @@ struct MigspecScriptRules
 	MigspecFact *big_bang;		/* already told, to be completed */
 	List	   *targets;		/* of MigspecWorldTable *: locked as objects
 								 * of statements */
+	char	   *target_names;	/* of the first of them */
 	bool		has_ddl;
 	MigspecWorldTable *written; /* by DML */
 	bool		told_mix;
@@ -237,27 +240,27 @@ note_held(MigspecScriptRules *rules, MigspecStatement *stmt)
 }
 
 /*
- * The names of tables, in the order in which they were locked.
+ * A table has been locked as the object of a statement.
  */
-static char *
-names_of(List *tables)
+static void
+add_target(MigspecScriptRules *rules, MigspecWorldTable *table)
 {
-	StringInfoData names;
-	ListCell   *lc;
+	int			many = list_length(rules->targets);
 
-	initStringInfo(&names);
-	foreach(lc, tables)
-	{
-		if (names.len > 0)
-			appendStringInfoString(&names, ", ");
-		appendStringInfoString(&names, migspec_world_table_name(lfirst(lc)));
-	}
-	return names.data;
+	if (list_member_ptr(rules->targets, table))
+		return;
+	rules->targets = lappend(rules->targets, table);
+	if (many == 0)
+		rules->target_names = migspec_world_table_name(table);
+	else if (many < NAMES_SHOWN)
+		rules->target_names = psprintf("%s, %s", rules->target_names,
+									   migspec_world_table_name(table));
 }
 
 static void
 look_for_big_bang(MigspecScriptRules *rules, MigspecStatement *stmt)
 {
+	int			many;
 	ListCell   *lc;
 
 	foreach(lc, stmt->effects)
@@ -267,13 +270,15 @@ look_for_big_bang(MigspecScriptRules *rules, MigspecStatement *stmt)
 		if (effect->lock >= ShareLock && is_shared(effect->table) &&
 			(effect->is_target || effect->index != NULL ||
 			 list_member_ptr(stmt->named, effect->table)))
-			rules->targets = list_append_unique_ptr(rules->targets, effect->table);
+			add_target(rules, effect->table);
 	}
-	if (list_length(rules->targets) < MANY_TABLES)
+	many = list_length(rules->targets);
+	if (many < MANY_TABLES)
 		return;
 	if (rules->big_bang == NULL)
 		rules->big_bang = tell(stmt, RULE_BIG_BANG, llast(rules->targets));
-	rules->big_bang->detail = names_of(rules->targets);
+	rules->big_bang->detail = many <= NAMES_SHOWN ? rules->target_names :
+		psprintf("%s and %d more", rules->target_names, many - NAMES_SHOWN);
 }
 
 static void

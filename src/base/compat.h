@@ -171,9 +171,11 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 #define MIGSPEC_SET_EXPRESSION
 #define MIGSPEC_PARTITIONED_IDENTITY	true
 #define MIGSPEC_PARTITIONED_METHOD		true
+#define MIGSPEC_PARTITIONED_EXCLUSION	true
 #else
 #define MIGSPEC_PARTITIONED_IDENTITY	false
 #define MIGSPEC_PARTITIONED_METHOD		false
+#define MIGSPEC_PARTITIONED_EXCLUSION	false
 #endif
 
 /* arguments of hooks, for a function that is one and calls another */

@@ -15,9 +15,11 @@
 #include "postgres.h"
 
 #include "catalog/heap.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -197,6 +199,38 @@ default_of_type(const NewColumn *column)
 }
 
 /*
+ * Does a raw expression that cannot be analysed, because of what only the
+ * script creates, call a volatile function?
+ */
+static bool
+is_volatile(Node *raw, void *arg)
+{
+	MigspecWorld *world = arg;
+	FuncCall   *call = (FuncCall *) raw;
+
+	if (raw == NULL)
+		return false;
+	if (IsA(raw, FuncCall))
+	{
+		char	   *name = strVal(llast(call->funcname));
+		bool		created = migspec_world_is_new_name(world, name);
+		FuncCandidateList candidate;
+
+		if (created &&
+			!migspec_world_is_new_name(world, psprintf("stable function %s", name)))
+			return true;
+		candidate = created ? NULL :
+			FuncnameGetCandidates(call->funcname, -1, NIL, false, false, false, true);
+		for (; candidate != NULL; candidate = candidate->next)
+		{
+			if (func_volatile(candidate->oid) == PROVOLATILE_VOLATILE)
+				return true;
+		}
+	}
+	return raw_expression_tree_walker(raw, is_volatile, arg);
+}
+
+/*
  * How the rows get their values.
  */
 static void
@@ -236,7 +270,7 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 		null_value = IsA(planned, Const) && ((Const *) planned)->constisnull;
 	}
 	else if (column->default_raw != NULL)
-		volatile_default = true;	/* a function of the script */
+		volatile_default = is_volatile(column->default_raw, table->world);
 
 	if (!migspec_has_storage(table))
 		return;

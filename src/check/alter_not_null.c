@@ -177,6 +177,18 @@ set_constraint(MigspecAlter *alter, MigspecAltered *altered, const char *column_
 	return scans;
 }
 
+/* see alter_table.h */
+void
+migspec_alter_set_not_null_prepare(MigspecAlter *alter, MigspecAltered *altered,
+								   MigspecAlterStep *step)
+{
+	/* before 18, children are looked for before a column could be added */
+	if (!MIGSPEC_NOT_NULL_CONSTRAINTS &&
+		altered->table->kind == RELKIND_PARTITIONED_TABLE &&
+		migspec_world_children(altered->table) != NIL)
+		(void) migspec_alter_column(altered->table, step->cmd->name);
+}
+
 /* see alter_table.h: SET NOT NULL */
 void
 migspec_alter_set_not_null(MigspecAlter *alter, MigspecAltered *altered,

@@ -69,7 +69,7 @@ static const Action actions[] = {
 		MIGSPEC_PASS_DROP, 0, NULL,
 	migspec_alter_drop_not_null},
 	{AT_SetNotNull, "ALTER COLUMN ... SET NOT NULL", FOREIGN,
-		MIGSPEC_PASS_COLUMN, 0, NULL,
+		MIGSPEC_PASS_COLUMN, 0, migspec_alter_set_not_null_prepare,
 	migspec_alter_set_not_null},
 #ifdef MIGSPEC_SET_EXPRESSION
 	{AT_SetExpression, "ALTER COLUMN ... SET EXPRESSION", FOREIGN,

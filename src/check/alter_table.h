@@ -67,11 +67,20 @@ struct MigspecAlterStep
 	bool		recursing;		/* for a child, because of its parent */
 	Constraint *constraint;		/* one that is added */
 	MigspecWorldColumn *column; /* the new column that it was written at */
-	MigspecWorldConstraint *old;	/* one that is made anew */
-	MigspecWorldIndex *old_index;	/* likewise */
-	List	   *old_matches;	/* of MigspecKeyMatch *: of the foreign key */
-	MigspecAltered *cause;		/* the table whose change makes it so */
+	struct MigspecRemade *remade;	/* what is made anew, */
+	MigspecAltered *cause;		/* and the table whose change makes it so */
 };
+
+/* an index or constraint that is dropped and made anew */
+typedef struct MigspecRemade
+{
+	MigspecWorldConstraint *constraint; /* this ... */
+	MigspecWorldIndex *index;	/* ... or this */
+	char	   *check;			/* text of its expression, before the change */
+	char	   *predicate;		/* of the index, or NULL */
+	List	   *expressions;	/* of char * */
+	List	   *matches;		/* of MigspecKeyMatch *: of the foreign key */
+} MigspecRemade;
 
 /* a table that the statement reaches: its own, a child, ... */
 struct MigspecAltered
@@ -88,9 +97,7 @@ struct MigspecAltered
 	Oid			tablespace;		/* to be, or InvalidOid */
 	List	   *old_columns;	/* of MigspecWorldColumn *: copies of those
 								 * whose type has changed */
-	List	   *old_constraints;	/* of MigspecWorldConstraint *: depend on
-									 * these columns */
-	List	   *old_indexes;	/* of MigspecWorldIndex *: likewise */
+	List	   *remade;			/* of MigspecRemade *: depend on them */
 };
 
 /* the statement at work */
@@ -197,6 +204,9 @@ extern void migspec_alter_storage(MigspecAlter *alter, MigspecAltered *altered,
 								  MigspecAlterStep *step);
 
 /* alter_not_null.c */
+extern void migspec_alter_set_not_null_prepare(MigspecAlter *alter,
+											   MigspecAltered *altered,
+											   MigspecAlterStep *step);
 extern void migspec_alter_set_not_null(MigspecAlter *alter, MigspecAltered *altered,
 									   MigspecAlterStep *step);
 extern void migspec_alter_drop_not_null(MigspecAlter *alter, MigspecAltered *altered,

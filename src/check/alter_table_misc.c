@@ -181,7 +181,8 @@ migspec_alter_tablespace(MigspecAlter *alter, MigspecAltered *altered,
 void
 migspec_alter_options(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
 {
-	if (altered->table->kind == RELKIND_PARTITIONED_TABLE && step->cmd->def != NULL)
+	if (altered->table->kind == RELKIND_PARTITIONED_TABLE &&
+		step->cmd->subtype == AT_SetRelOptions)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot specify storage parameters for a partitioned table"),
@@ -407,24 +408,102 @@ migspec_alter_cluster_on(MigspecAlter *alter, MigspecAltered *altered,
 				 errmsg("cannot cluster on invalid index \"%s\"", index->name)));
 }
 
+/*
+ * The columns of a typed table are those of its type, in that order.  See
+ * ATExecAddOf().
+ */
+static void
+compare_with_type(const MigspecWorldTable *table, const MigspecWorldTable *type)
+{
+	ListCell   *next = list_head(table->columns);
+	ListCell   *cell;
+
+	foreach(cell, type->columns)
+	{
+		MigspecWorldColumn *wanted = lfirst(cell);
+		MigspecWorldColumn *column;
+
+		if (wanted->dropped)
+			continue;
+		while (next != NULL && ((MigspecWorldColumn *) lfirst(next))->dropped)
+			next = lnext(table->columns, next);
+		if (next == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table is missing column \"%s\"", wanted->name)));
+		column = lfirst(next);
+		next = lnext(table->columns, next);
+		if (strcmp(column->name, wanted->name) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table has column \"%s\" where type requires \"%s\"",
+							column->name, wanted->name)));
+		if (column->type != wanted->type || column->typmod != wanted->typmod ||
+			column->collation != wanted->collation)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table \"%s\" has different type for column \"%s\"",
+							table->name, column->name)));
+	}
+	for (; next != NULL; next = lnext(table->columns, next))
+	{
+		MigspecWorldColumn *column = lfirst(next);
+
+		if (!column->dropped)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table has extra column \"%s\"", column->name)));
+	}
+}
+
+static bool
+is_typed(const MigspecWorldTable *table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table->oid));
+	bool		typed;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	typed = OidIsValid(((Form_pg_class) GETSTRUCT(tuple))->reloftype);
+	ReleaseSysCache(tuple);
+	return typed;
+}
+
 /* see alter_table.h: OF type, NOT OF */
 void
 migspec_alter_of(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
 {
 	MigspecWorldTable *table = altered->table;
+	MigspecWorldTable *composite;
 	Oid			type;
 
 	if (step->cmd->subtype == AT_DropOf)
+	{
+		if (OidIsValid(table->oid) && !is_typed(table))
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not a typed table", table->name)));
 		return;
+	}
 	type = migspec_check_type(alter->stmt, (TypeName *) step->cmd->def, NULL);
-	if (OidIsValid(type) && get_typtype(type) != TYPTYPE_COMPOSITE)
+	if (!OidIsValid(type))
+		return;
+	if (get_typtype(type) != TYPTYPE_COMPOSITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("type %s is not a composite type", format_type_be(type))));
+	composite = migspec_world_find_oid(table->world, get_typ_typrelid(type));
+	if (composite != NULL && composite->kind != RELKIND_COMPOSITE_TYPE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("type %s is the row type of another table", format_type_be(type)),
+				 errdetail("A typed table must use a stand-alone composite type created with CREATE TYPE.")));
 	if (table->parent != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("typed tables cannot inherit")));
+	if (composite != NULL)
+		compare_with_type(table, composite);
 }
 
 /*
@@ -451,6 +530,43 @@ attach_index(MigspecStatement *stmt, MigspecWorldIndex *index, PartitionCmd *cmd
 						other->name, index->name),
 				 errdetail("Index \"%s\" is not an index on any partition of table \"%s\".",
 						   other->name, index->table->name)));
+}
+
+/*
+ * Statistics of an index are those of its expressions.
+ */
+static void
+check_statistics(const MigspecWorldIndex *index, const AlterTableCmd *cmd)
+{
+	int			number = cmd->num;
+
+	for (int i = 0; cmd->name != NULL && i < index->natts; i++)
+	{
+		MigspecWorldColumn *column =
+		migspec_world_column_no(index->table, index->attnos[i]);
+
+		if (column != NULL && strcmp(column->name, cmd->name) == 0)
+			number = i + 1;
+	}
+	if (number <= 0 && cmd->name != NULL)
+		return;					/* the name of an expression, which we do not
+								 * know */
+	if (number <= 0 || number > index->natts)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column number %d of relation \"%s\" does not exist",
+						number, index->name)));
+	if (number > index->nkeys)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot alter statistics on included column %d of index \"%s\"",
+						number, index->name)));
+	if (index->attnos[number - 1] != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot alter statistics on non-expression column %d of index \"%s\"",
+						number, index->name),
+				 errhint("Alter statistics on table column instead.")));
 }
 
 /* see alter_table.h */
@@ -483,6 +599,8 @@ migspec_alter_index(MigspecStatement *stmt, AlterTableStmt *tree, MigspecWorldIn
 			migspec_check_fact(stmt, RULE_SET_TABLESPACE, index->table,
 							   index->name)->effect = effect;
 		}
+		else if (cmd->subtype == AT_SetStatistics)
+			check_statistics(index, cmd);
 		else if (cmd->subtype == AT_AttachPartition)
 		{
 			if (!index->partitioned)
@@ -573,14 +691,7 @@ migspec_alter_move_all(MigspecStatement *stmt, AlterTableMoveAllStmt *tree)
 void
 migspec_alter_refuse_typed(const MigspecWorldTable *table, AlterTableType type)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table->oid));
-	bool		typed;
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	typed = OidIsValid(((Form_pg_class) GETSTRUCT(tuple))->reloftype);
-	ReleaseSysCache(tuple);
-	if (!typed)
+	if (!is_typed(table))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -28,6 +28,7 @@
 #include "parser/parse_collate.h"
 #include "parser/parse_node.h"
 #include "parser/parse_type.h"
+#include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -235,6 +236,55 @@ index_needs(const MigspecWorldIndex *index, AttrNumber attno)
 		 list_member_int(migspec_world_mentions(index->table, index->predicate), attno));
 }
 
+static MigspecRemade *
+remember(MigspecAltered *altered, MigspecWorldConstraint *constraint,
+		 MigspecWorldIndex *index)
+{
+	MigspecRemade *remade;
+	ListCell   *cell;
+
+	foreach(cell, altered->remade)
+	{
+		remade = lfirst(cell);
+		if (remade->constraint == constraint && remade->index == index)
+			return NULL;
+	}
+	remade = palloc0(sizeof(MigspecRemade));
+	remade->constraint = constraint;
+	remade->index = index;
+	altered->remade = lappend(altered->remade, remade);
+	return remade;
+}
+
+static void
+remember_index(MigspecAltered *altered, MigspecWorldIndex *index)
+{
+	MigspecRemade *remade = remember(altered, NULL, index);
+	ListCell   *cell;
+
+	foreach(cell, remade == NULL ? NIL : index->expressions)
+		remade->expressions = lappend(remade->expressions,
+									  migspec_world_deparse(index->table, lfirst(cell)));
+	if (remade != NULL && index->predicate != NULL)
+		remade->predicate = migspec_world_deparse(index->table, index->predicate);
+}
+
+static void
+remember_constraint(MigspecAltered *altered, MigspecWorldConstraint *constraint)
+{
+	MigspecRemade *remade;
+
+	if (constraint->index != NULL)
+		remember_index(altered, constraint->index);
+	else
+	{
+		remade = remember(altered, constraint, NULL);
+		if (remade != NULL && constraint->type == CONSTRAINT_CHECK &&
+			constraint->expr != NULL)
+			remade->check = migspec_world_deparse(constraint->table, constraint->expr);
+	}
+}
+
 /*
  * Note what must be made anew because of a column, see
  * RememberAllDependentForRebuilding().
@@ -253,23 +303,21 @@ remember_dependents(MigspecAltered *altered, const MigspecWorldColumn *column)
 			(list_member_int(constraint->columns, column->attno) ||
 			 (constraint->referenced == table &&
 			  list_member_int(constraint->referenced_columns, column->attno))))
-			altered->old_constraints =
-				list_append_unique_ptr(altered->old_constraints, constraint);
+			remember_constraint(altered, constraint);
 	}
 	foreach(cell, migspec_world_referencing(table))
 	{
 		MigspecWorldConstraint *constraint = lfirst(cell);
 
 		if (list_member_int(constraint->referenced_columns, column->attno))
-			altered->old_constraints =
-				list_append_unique_ptr(altered->old_constraints, constraint);
+			remember_constraint(altered, constraint);
 	}
 	foreach(cell, table->indexes)
 	{
 		MigspecWorldIndex *index = lfirst(cell);
 
 		if (!index->dropped && index_needs(index, column->attno))
-			altered->old_indexes = list_append_unique_ptr(altered->old_indexes, index);
+			remember_index(altered, index);
 	}
 }
 
@@ -426,17 +474,68 @@ adapt_key(MigspecAltered *altered, MigspecWorldIndex *index, int i)
 }
 
 /*
+ * Analyse an expression again: what it means may depend on the new type, or it
+ * means nothing any more, which is an error.
+ */
+static Node *
+analyse_again(MigspecWorldTable *table, const char *text, ParseExprKind kind, Oid type)
+{
+	List	   *trees = raw_parser(psprintf("SELECT %s", text), RAW_PARSE_DEFAULT);
+	SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, trees)->stmt);
+	Node	   *raw = linitial_node(ResTarget, select->targetList)->val;
+	Node	   *expr = migspec_alter_cook(table, raw, kind, type, -1);
+	MemoryContext old = MemoryContextSwitchTo(table->world->context);
+
+	expr = copyObject(expr);
+	MemoryContextSwitchTo(old);
+	return expr;
+}
+
+/*
+ * Expressions and predicate of an index.
+ */
+static void
+analyse_index_again(MigspecWorldIndex *index, const MigspecRemade *remade)
+{
+	int			n = 0;
+
+	for (int i = 0; i < index->nkeys && n < list_length(remade->expressions); i++)
+	{
+		ListCell   *cell;
+		Node	   *expr;
+		Oid			old;
+
+		if (index->attnos[i] != 0)
+			continue;
+		cell = list_nth_cell(index->expressions, n);
+		old = exprType(lfirst(cell));
+		expr = analyse_again(index->table, list_nth(remade->expressions, n++),
+							 EXPR_KIND_INDEX_EXPRESSION, InvalidOid);
+		if (expr == NULL)
+			continue;
+		lfirst(cell) = expr;
+		if (index->opclasses[i] == GetDefaultOpClass(old, index->am))
+			index->opclasses[i] = ResolveOpClass(NIL, exprType(expr),
+												 get_am_name(index->am), index->am);
+	}
+	if (remade->predicate != NULL)
+		index->predicate = analyse_again(index->table, remade->predicate,
+										 EXPR_KIND_INDEX_PREDICATE, BOOLOID);
+}
+
+/*
  * An index is made anew: with its old file, or built.
  */
 static void
 remake_index(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
 {
-	MigspecWorldIndex *index = step->old_index;
+	MigspecWorldIndex *index = step->remade->index;
 	bool		keeps = index->expressions == NIL && index->predicate == NULL &&
 	index->valid;
 
 	if (index->dropped)
 		return;
+	analyse_index_again(index, step->remade);
 	for (int i = 0; i < index->nkeys; i++)
 		keeps &= adapt_key(altered, index, i);
 
@@ -533,9 +632,9 @@ still_holds(MigspecAlter *alter, const MigspecWorldConstraint *key, List *before
 static void
 remake_foreign_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
 {
-	MigspecWorldConstraint *key = step->old;
+	MigspecWorldConstraint *key = step->remade->constraint;
 	bool		rewrites = altered->rewrite || step->cause->rewrite;
-	bool		holds = still_holds(alter, key, step->old_matches);
+	bool		holds = still_holds(alter, key, step->remade->matches);
 	ListCell   *cell;
 
 	if ((holds && !rewrites) || !key->validated || !key->enforced)
@@ -554,8 +653,9 @@ remake_foreign_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterSte
  * It is dropped first, which takes the strongest lock on both tables.
  */
 static void
-drop_foreign_key(MigspecAlter *alter, MigspecAltered *altered, MigspecWorldConstraint *key)
+drop_foreign_key(MigspecAlter *alter, MigspecAltered *altered, MigspecRemade *remade)
 {
+	MigspecWorldConstraint *key = remade->constraint;
 	MigspecWorldTable *target = alter->target;
 	MigspecAlterStep *step;
 	MigspecFact *fact;
@@ -581,9 +681,29 @@ drop_foreign_key(MigspecAlter *alter, MigspecAltered *altered, MigspecWorldConst
 		return;
 	step = migspec_alter_schedule(migspec_altered(alter, key->table),
 								  MIGSPEC_PASS_OLD_CONSTRAINT, remake_foreign_key, NULL);
-	step->old = key;
+	step->remade = remade;
 	step->cause = altered;
-	step->old_matches = matches_of(alter, key, true);
+	remade->matches = matches_of(alter, key, true);
+}
+
+/*
+ * A CHECK is made anew, and all rows must fulfil it again.
+ */
+static void
+remake_check(MigspecAlter *alter, MigspecAltered *altered, const MigspecRemade *remade)
+{
+	MigspecWorldConstraint *constraint = remade->constraint;
+
+	if (remade->check != NULL)
+		constraint->expr = analyse_again(altered->table, remade->check,
+										 EXPR_KIND_CHECK_CONSTRAINT, BOOLOID);
+	if (!constraint->validated || !constraint->enforced ||
+		!migspec_has_storage(altered->table))
+		return;
+	altered->scan = true;
+	if (!altered->rewrite)
+		migspec_check_fact(alter->stmt, RULE_ALTER_TYPE_RECHECK, altered->table,
+						   constraint->name);
 }
 
 /* see alter_table.h */
@@ -592,29 +712,19 @@ migspec_alter_rebuild(MigspecAlter *alter, MigspecAltered *altered)
 {
 	ListCell   *cell;
 
-	foreach(cell, altered->old_constraints)
+	foreach(cell, altered->remade)
 	{
-		MigspecWorldConstraint *constraint = lfirst(cell);
+		MigspecRemade *remade = lfirst(cell);
 
-		if (constraint->dropped)
+		if (remade->index != NULL)
+			migspec_alter_schedule(altered, MIGSPEC_PASS_OLD_INDEX, remake_index,
+								   NULL)->remade = remade;
+		else if (remade->constraint->dropped)
 			continue;
-		if (constraint->type == CONSTRAINT_FOREIGN)
-			drop_foreign_key(alter, altered, constraint);
-		else if (constraint->index != NULL)
-			altered->old_indexes = list_append_unique_ptr(altered->old_indexes,
-														  constraint->index);
-		else if (constraint->type == CONSTRAINT_CHECK && constraint->validated &&
-				 constraint->enforced && migspec_has_storage(altered->table))
-		{
-			altered->scan = true;
-			if (!altered->rewrite)
-				migspec_check_fact(alter->stmt, RULE_ALTER_TYPE_RECHECK, altered->table,
-								   constraint->name);
-		}
+		else if (remade->constraint->type == CONSTRAINT_FOREIGN)
+			drop_foreign_key(alter, altered, remade);
+		else if (remade->constraint->type == CONSTRAINT_CHECK)
+			remake_check(alter, altered, remade);
 	}
-	foreach(cell, altered->old_indexes)
-		migspec_alter_schedule(altered, MIGSPEC_PASS_OLD_INDEX, remake_index,
-							   NULL)->old_index = lfirst(cell);
-	altered->old_constraints = NIL;
-	altered->old_indexes = NIL;
+	altered->remade = NIL;
 }

@@ -269,6 +269,28 @@ refuse_second_key(const MigspecWorldTable *table, const Constraint *new)
 						table->name)));
 }
 
+static void
+refuse_repeated(const Constraint *new)
+{
+	ListCell   *a;
+	ListCell   *b;
+
+	foreach(a, new->keys)
+	{
+		for_each_cell(b, new->keys, lnext(new->keys, a))
+		{
+			if (equal(lfirst(a), lfirst(b)))
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 new->contype == CONSTR_PRIMARY ?
+						 errmsg("column \"%s\" appears twice in primary key constraint",
+								strVal(lfirst(a))) :
+						 errmsg("column \"%s\" appears twice in unique constraint",
+								strVal(lfirst(a)))));
+		}
+	}
+}
+
 /*
  * A unique index of a partitioned table must have the columns of its partition
  * key, or it could not tell rows of different partitions apart.
@@ -328,6 +350,12 @@ migspec_alter_add_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 	const char *name = new->conname;
 
 	refuse_second_key(table, new);
+	refuse_repeated(new);
+	if (new->contype == CONSTR_EXCLUSION && table->kind == RELKIND_PARTITIONED_TABLE &&
+		!MIGSPEC_PARTITIONED_EXCLUSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("exclusion constraints are not supported on partitioned tables")));
 	if (table->kind == RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -370,7 +398,8 @@ migspec_alter_add_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 						   table, constraint->name)->node = (Node *) new;
 		migspec_build_index(alter, index);
 		if (step->recurse && index->partitioned)
-			migspec_build_parts(alter, index, ShareLock);
+			migspec_build_parts(alter, index,
+								index->immediate ? ShareLock : ShareRowExclusiveLock);
 		else if (index->partitioned)
 			index->valid = migspec_world_children(table) == NIL;
 	}

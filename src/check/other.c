@@ -597,6 +597,9 @@ analyse_function(MigspecStatement *stmt)
 	}
 	parse_body(stmt, create);
 	migspec_script_creates(stmt, migspec_last_name(create->funcname));
+	if (volatility == PROVOLATILE_STABLE || volatility == PROVOLATILE_IMMUTABLE)
+		migspec_script_creates(stmt, psprintf("stable function %s",
+											  migspec_last_name(create->funcname)));
 }
 
 static void

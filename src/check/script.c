@@ -3,8 +3,8 @@
  * script.c
  *		Analyse a script, statement by statement, or one statement alone.
  *
- * The script is thought to be run as psql would run it: each statement is a
- * transaction, unless there is a BEGIN.  What a transaction has changed in the
+ * The script is thought to be run as psql would run it, here and now: each
+ * statement is a transaction, unless there is a BEGIN, or was one before.  What a transaction has changed in the
  * world is undone if the script rolls it back.
  *
  *-------------------------------------------------------------------------
@@ -188,6 +188,7 @@ migspec_check_script(const char *sql)
 	List	   *statements = NIL;
 	ListCell   *lc;
 
+	script.world->in_transaction = IsTransactionBlock();
 	script.settings = migspec_script_settings_create(script.world);
 	script.rules = migspec_script_rules_create();
 	foreach(lc, migspec_script_split(sql))

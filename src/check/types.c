@@ -264,6 +264,9 @@ alter_domain(MigspecStatement *stmt, AlterDomainStmt *alter)
 	Oid			domain = named_type(stmt, alter->typeName);
 	Constraint *constraint = (Constraint *) alter->def;
 
+	if (alter->subtype == 'C' || alter->subtype == 'O')
+		migspec_script_creates(stmt, psprintf("constrained domain %s",
+											  migspec_last_name(alter->typeName)));
 	if (!OidIsValid(domain))
 		return;
 	if (get_typtype(domain) != TYPTYPE_DOMAIN)
@@ -448,6 +451,40 @@ refuse_duplicate_type(MigspecStatement *stmt, List *names)
 				 errmsg("type \"%s\" already exists", name)));
 }
 
+/*
+ * A new column of a domain is checked row by row if the domain, or one that it
+ * is over, has constraints.
+ */
+static void
+note_constraints(MigspecStatement *stmt, CreateDomainStmt *create)
+{
+	Oid			base = migspec_check_type(stmt, create->typeName, NULL);
+	bool		constrained = migspec_is_constrained(stmt->world, base, create->typeName);
+	ListCell   *cell;
+
+	foreach(cell, create->constraints)
+	{
+		Constraint *constraint = lfirst(cell);
+
+		constrained |= constraint->contype == CONSTR_CHECK ||
+			constraint->contype == CONSTR_NOTNULL;
+	}
+	if (constrained)
+		migspec_script_creates(stmt, psprintf("constrained domain %s",
+											  migspec_last_name(create->domainname)));
+}
+
+/* see statements.h */
+bool
+migspec_is_constrained(const MigspecWorld *world, Oid type, const TypeName *name)
+{
+	if (OidIsValid(type) && DomainHasConstraints(type))
+		return true;
+	return name->names != NIL && name->arrayBounds == NIL &&
+		migspec_world_is_new_name(world, psprintf("constrained domain %s",
+												  migspec_last_name(name->names)));
+}
+
 /* see check.h: CREATE TYPE in all its forms, and CREATE DOMAIN */
 void
 migspec_analyse_type(MigspecStatement *stmt)
@@ -467,8 +504,7 @@ migspec_analyse_type(MigspecStatement *stmt)
 			break;
 		case T_CreateDomainStmt:
 			names = ((CreateDomainStmt *) stmt->tree)->domainname;
-			(void) migspec_check_type(stmt, ((CreateDomainStmt *) stmt->tree)->typeName,
-									  NULL);
+			note_constraints(stmt, (CreateDomainStmt *) stmt->tree);
 			break;
 		case T_DefineStmt:
 			names = ((DefineStmt *) stmt->tree)->defnames;

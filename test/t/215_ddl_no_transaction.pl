@@ -62,10 +62,11 @@ SQL
 	return;
 }
 
-# Is the statement waiting for another session?
-sub is_waiting
+# The processes that the statement is waiting for
+sub blockers
 {
-	return $watcher->selectrow_array('SELECT cardinality(pg_blocking_pids(?)) > 0', undef, $pid);
+	return @{
+		$watcher->selectcol_arrayref('SELECT unnest(pg_blocking_pids(?))', undef, $pid) };
 }
 
 # Run a statement while others hold locks, e.g. "t ROW EXCLUSIVE"
@@ -74,7 +75,7 @@ sub measure_waiting
 	my ($sql, @holders) = @_;
 	my %locks;
 	my $before = relations($dbh);
-	my @others;
+	my %others;
 
 	foreach my $holder (@holders)
 	{
@@ -83,7 +84,7 @@ sub measure_waiting
 
 		$other->begin_work;
 		$other->do($lock_by{$holder} || "LOCK TABLE ONLY m.$table IN $mode MODE");
-		push @others, $other;
+		$others{ $other->{pg_pid} } = $other;
 	}
 
 	clear_notices();
@@ -95,9 +96,9 @@ sub measure_waiting
 	{
 		die "$sql hangs" if time() > $deadline;
 		sample(\%locks);
-		next unless is_waiting();
+		my ($blocker) = blockers() or next;
 		sample(\%locks);
-		my $other = shift @others or next;
+		my $other = delete $others{$blocker} or next;
 
 		$other->rollback;
 		$other->disconnect;
@@ -107,7 +108,7 @@ sub measure_waiting
 	my ($sqlstate, $error) = ($runner->state, $runner->errstr);
 
 	$runner->do('SET client_min_messages = error');
-	$_->disconnect foreach @others;
+	$_->disconnect foreach values %others;
 	return { failed => 1, sqlstate => $sqlstate, error => $error } unless $ok;
 
 	my %result = (first => $before, relations => [$before], effects => {});
@@ -157,7 +158,11 @@ my @cases = (
 	[ 'VACUUM FULL mv', 'mv ACCESS SHARE' ],
 	[ 'VACUUM FULL prt', 'prt1 ACCESS SHARE', 'prt2 ACCESS SHARE' ],
 	['VACUUM FULL nosuch'],
-	[ 'REINDEX SCHEMA m', 'ref ROW EXCLUSIVE', 't ROW EXCLUSIVE', 'prt1 ROW EXCLUSIVE', 'prt2 ROW EXCLUSIVE' ],
+	[
+		'REINDEX SCHEMA m',
+		'mv SHARE UPDATE EXCLUSIVE',
+		map { "$_ ROW EXCLUSIVE" } qw(ref t prt1 prt2 withdef1 withdef_def)
+	],
 );
 
 foreach my $case (@cases)
@@ -172,6 +177,14 @@ foreach my $case (@cases)
 	ok($predicted, "$sql: a prediction") or diag($@), next;
 
 	my $measured = measure_waiting($sql, @holders);
+
+	# locks of indexes are held too shortly to be met
+	if (!$measured->{failed})
+	{
+		my %index = map { $_->{name} => 1 } grep { $_->{kind} =~ /^[iI]$/ } values %{ $measured->{first} };
+
+		$predicted->{rows} = [ grep { !$index{ $_->{relation} } } @{ $predicted->{rows} } ];
+	}
 	my @differences = compare($dbh, $predicted, $measured, $sql);
 
 	is(scalar @differences, 0, $sql) or diag join "\n", "MISMATCH: $sql", @differences;
@@ -192,9 +205,6 @@ foreach my $sql ('CREATE INDEX CONCURRENTLY ON t (a)', 'DROP INDEX CONCURRENTLY 
 	is($rules_of->($sql), '', "$sql by itself");
 	isnt($rules_of->("BEGIN; $sql; COMMIT"), '', "$sql in a transaction");
 	is($rules_of->("BEGIN; COMMIT; $sql"), '', "$sql after a transaction");
-	$dbh->begin_work;
-	isnt($rules_of->($sql), '', "$sql in our transaction");
-	$dbh->rollback;
 }
 
 $_->disconnect foreach $dbh, $runner, $watcher;

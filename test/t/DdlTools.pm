@@ -155,7 +155,7 @@ sub predict
 	my $rows = $dbh->selectall_arrayref('SELECT * FROM migspec_ddl_effects(?)',
 		{ Slice => {} }, $sql);
 	my $failures = $dbh->selectall_arrayref(
-		q(SELECT statement, why FROM migspec_check(?) WHERE rule = 'would-fail'),
+		q(SELECT statement, rule || ': ' || why FROM migspec_check(?) WHERE severity = 'error'),
 		undef, $sql);
 
 	return { rows => $rows, fails => { map { $_->[0] => $_->[1] } @$failures } };
@@ -354,8 +354,11 @@ sub compare
 
 		if (!$relation)
 		{
-			push @differences, "predicted for '$oid', which is not there"
-			  if !grep { $_->{name} eq $oid } map { values %$_ } @{ $measured->{relations} };
+			my ($made) = map { $_->{$oid}{name} } grep { $_->{$oid} } @{ $measured->{relations} };
+
+			push @differences,
+			  defined $made ? "predicted for '$made', which the script itself makes"
+			  : "predicted for '$oid', which is not there";
 			next;
 		}
 		my ($want, $have) = ($expected->{$oid} || {}, $found->{$oid} || {});
@@ -385,7 +388,9 @@ sub differences_of
 
 		# No message tells of the scan of a default partition, or for a domain.
 		next if $what eq 'scan' && $p eq 'yes' && $measured->{read};
-		next if $relation->{kind} eq 'i' && $what ne 'rewrite';
+
+		# what is built is told for the table
+		next if $relation->{kind} =~ /^[iI]$/;
 		$say->($what, $p, $m);
 	}
 	return @differences;

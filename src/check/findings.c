@@ -22,7 +22,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "nodes/parsenodes.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -282,6 +281,57 @@ safe_way_of(const MigspecRule *rule, const MigspecFact *fact,
 }
 
 /*
+ * Does a later ANALYZE collect the statistics of the table again?
+ */
+static bool
+is_analyzed(const MigspecWorldTable *table, const MigspecStatement *later)
+{
+	const VacuumStmt *vacuum = (const VacuumStmt *) later->tree;
+	ListCell   *cell;
+
+	if (!IsA(later->tree, VacuumStmt) || vacuum->is_vacuumcmd)
+		return false;
+	foreach(cell, vacuum->rels)
+	{
+		const VacuumRelation *rel = lfirst_node(VacuumRelation, cell);
+
+		if (rel->relation != NULL && strcmp(rel->relation->relname, table->name) == 0)
+			return true;
+	}
+	return vacuum->rels == NIL;
+}
+
+/*
+ * Is there an index, at the end of the script, that leads with the columns of
+ * the foreign key?
+ */
+static bool
+has_fk_index(const MigspecFact *fact)
+{
+	MigspecWorldTable *table = migspec_way_live(fact->table);
+	MigspecWorldConstraint *constraint = fact->object ?
+	migspec_world_constraint(table, fact->object) : NULL;
+	ListCell   *cell;
+
+	if (constraint == NULL)
+		return false;
+	foreach(cell, table->indexes)
+	{
+		const MigspecWorldIndex *index = lfirst(cell);
+		int			found = 0;
+
+		if (index->dropped || index->predicate != NULL ||
+			index->nkeys < list_length(constraint->columns))
+			continue;
+		for (int i = 0; i < list_length(constraint->columns); i++)
+			found += list_member_int(constraint->columns, index->attnos[i]);
+		if (found == list_length(constraint->columns))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Facts that need not be told, because something else in the script takes
  * care of them.
  */
@@ -290,27 +340,21 @@ is_settled(const MigspecFact *fact, const MigspecStatement *stmt, List *statemen
 {
 	ListCell   *cell;
 
+	if (fact->table == NULL)
+		return false;
+	if (fact->rule == RULE_TABLE_REQUIRES_PK)
+		return migspec_way_live(fact->table)->dropped ||
+			migspec_world_primary_key(migspec_way_live(fact->table)) != NULL;
+	if (fact->rule == RULE_FK_MISSING_INDEX)
+		return has_fk_index(fact);
+	if (fact->rule != RULE_DROPS_COLUMN_STATISTICS && fact->rule != RULE_RENAME_TABLE)
+		return false;
 	for_each_from(cell, statements, stmt->number)
 	{
 		const MigspecStatement *later = lfirst(cell);
 
-		if (fact->rule == RULE_DROPS_COLUMN_STATISTICS &&
-			IsA(later->tree, VacuumStmt))
-		{
-			VacuumStmt *vacuum = (VacuumStmt *) later->tree;
-			ListCell   *lc;
-
-			if (!vacuum->is_vacuumcmd && vacuum->rels == NIL)
-				return true;
-			foreach(lc, vacuum->rels)
-			{
-				VacuumRelation *rel = lfirst_node(VacuumRelation, lc);
-
-				if (!vacuum->is_vacuumcmd && rel->relation != NULL &&
-					strcmp(rel->relation->relname, fact->table->name) == 0)
-					return true;
-			}
-		}
+		if (fact->rule == RULE_DROPS_COLUMN_STATISTICS && is_analyzed(fact->table, later))
+			return true;
 		if (fact->rule == RULE_RENAME_TABLE && IsA(later->tree, ViewStmt) &&
 			strcmp(((ViewStmt *) later->tree)->view->relname, fact->table->name) == 0)
 			return true;
@@ -318,6 +362,9 @@ is_settled(const MigspecFact *fact, const MigspecStatement *stmt, List *statemen
 	return false;
 }
 
+/*
+ * The finding of a fact; NULL if it is about work, and there is none.
+ */
 static MigspecFinding *
 make_finding(const MigspecFact *fact, const MigspecStatement *stmt, List *statements)
 {
@@ -336,6 +383,9 @@ make_finding(const MigspecFact *fact, const MigspecStatement *stmt, List *statem
 	finding->other_locks = other_locks(stmt, own);
 	if (rule->axis == MIGSPEC_AXIS_WORK)
 		add_work(finding, stmt, fact, rule->work);
+	/* what is proved, or ON ONLY, is none */
+	if (rule->axis == MIGSPEC_AXIS_WORK && finding->work == 0)
+		return NULL;
 	finding->waits_for = waits_of(stmt, own, &wait_ms);
 	finding->severity = severity_of(rule, finding, stmt, wait_ms);
 	finding->why = why_of(rule, finding, fact);
@@ -397,38 +447,6 @@ failure_fact(const MigspecStatement *stmt)
 	add_sentence(&detail, stmt->error->hint);
 	fact->detail = detail.data;
 	return fact;
-}
-
-/*
- * Does the statement fail because it uses an enum's value that a statement
- * before it has added in the same transaction?
- */
-static MigspecFact *
-enum_fact(const MigspecStatement *stmt, List *statements)
-{
-	ListCell   *cell;
-
-	if (!stmt->in_transaction || stmt->error == NULL ||
-		stmt->error->sqlerrcode != ERRCODE_INVALID_TEXT_REPRESENTATION)
-		return NULL;
-	foreach(cell, statements)
-	{
-		const MigspecStatement *before = lfirst(cell);
-		const AlterEnumStmt *alter = (const AlterEnumStmt *) before->tree;
-		MigspecFact *fact;
-
-		if (before->number >= stmt->number)
-			break;
-		if (!IsA(before->tree, AlterEnumStmt) || !before->in_transaction ||
-			alter->newVal == NULL ||
-			strstr(stmt->error->message, psprintf("\"%s\"", alter->newVal)) == NULL)
-			continue;
-		fact = new_fact(RULE_ENUM_VALUE_IN_TXN, NULL);
-		fact->object = NameListToString(alter->typeName);
-		fact->detail = psprintf("\"%s\"", alter->newVal);
-		return fact;
-	}
-	return NULL;
 }
 
 /*
@@ -524,7 +542,7 @@ has_error_fact(List *facts)
  * All facts of a statement, with those that are added here.
  */
 static List *
-facts_of(const MigspecStatement *stmt, List *statements, List **sources)
+facts_of(const MigspecStatement *stmt, List **sources)
 {
 	List	   *facts = NIL;
 	ListCell   *cell;
@@ -544,10 +562,7 @@ facts_of(const MigspecStatement *stmt, List *statements, List **sources)
 			facts = lappend(facts, fact);
 	}
 	else if (!has_error_fact(facts))
-	{
-		fact = enum_fact(stmt, statements);
-		facts = lappend(facts, fact ? fact : failure_fact(stmt));
-	}
+		facts = lappend(facts, failure_fact(stmt));
 	return facts;
 }
 
@@ -566,16 +581,19 @@ migspec_check_findings(List *statements)
 		const MigspecStatement *stmt = lfirst(cell);
 		ListCell   *lc;
 
-		foreach(lc, facts_of(stmt, statements, &sources))
+		foreach(lc, facts_of(stmt, &sources))
 		{
 			const MigspecFact *fact = lfirst(lc);
+			MigspecFinding *finding;
 
 			if (fact->table != NULL && fact->table->is_new &&
 				migspec_rules[fact->rule].axis != MIGSPEC_AXIS_NONE)
 				continue;
 			if (is_settled(fact, stmt, statements))
 				continue;
-			findings = lappend(findings, make_finding(fact, stmt, statements));
+			finding = make_finding(fact, stmt, statements);
+			if (finding != NULL)
+				findings = lappend(findings, finding);
 		}
 	}
 	return findings;

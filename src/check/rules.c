@@ -50,7 +50,7 @@ const MigspecRule migspec_rules[MIGSPEC_RULES] = {
 	migspec_way_domain_column},
 	[RULE_ALTER_TYPE_REWRITE] = {
 		"alter-type-rewrite", DANGER, REWRITES,
-		"the values of column \"%o\" are stored differently as %d, so all rows of %t and all of its indexes are written anew",
+		"the new type stores the values of column \"%o\" differently, or limits them, so all rows of %t and all of its indexes are written anew",
 		"a change of type that rewrites the table",
 	migspec_way_change_type},
 	[RULE_SET_EXPRESSION_STORED] = {
@@ -385,7 +385,7 @@ const MigspecRule migspec_rules[MIGSPEC_RULES] = {
 	NULL},
 	[RULE_ENUM_VALUE_IN_TXN] = {
 		"enum-value-in-txn", MIGSPEC_ERROR, OTHER,
-		"value %d of \"%o\" is added by this transaction and cannot be used before it commits",
+		"the value \"%d\" is added by this transaction and cannot be used before it commits",
 		"a new enum value is used in the same transaction",
 	migspec_way_split},
 	[RULE_REPLICA_IDENTITY_LOST] = {

@@ -88,6 +88,9 @@ extern char *migspec_way_strings(List *names);
 /* names of the columns with these attnos */
 extern char *migspec_way_columns(const MigspecWorldTable *table, List *attnos);
 
+/* the table as the script leaves it, not as the statement finds it */
+extern MigspecWorldTable *migspec_way_live(const MigspecWorldTable *table);
+
 /* the type that a raw tree names; SQL text of a raw expression, or NULL */
 extern char *migspec_way_type(const MigspecStatement *stmt, TypeName *type);
 extern char *migspec_way_expr(const MigspecStatement *stmt, const MigspecWorldTable *table,

@@ -193,17 +193,27 @@ migspec_way_type(const MigspecStatement *stmt, TypeName *type)
 }
 
 /*
- * The raw expression as the server reads it.  The world knows the table as it
- * is now, so that all of its columns can be named.
+ * The table as the script leaves it.
+ */
+MigspecWorldTable *
+migspec_way_live(const MigspecWorldTable *table)
+{
+	return table->live ? table->live : unconstify(MigspecWorldTable *, table);
+}
+
+/*
+ * The raw expression as the server reads it: USING sees the table as it was
+ * before the statement; others also see the columns that this adds.
  */
 char *
 migspec_way_expr(const MigspecStatement *stmt, const MigspecWorldTable *table,
 				 Node *raw, ParseExprKind kind)
 {
-	MigspecWorldTable *live = table->live ? table->live :
-	unconstify(MigspecWorldTable *, table);
+	MigspecWorldTable *seen = unconstify(MigspecWorldTable *, table);
 
-	return migspec_world_deparse(live, migspec_world_cook(stmt->world, live, copyObject(raw),
+	if (table->live != NULL && kind != EXPR_KIND_ALTER_COL_TRANSFORM)
+		seen = table->live;
+	return migspec_world_deparse(seen, migspec_world_cook(stmt->world, seen, copyObject(raw),
 														  kind, InvalidOid, -1));
 }
 
@@ -368,8 +378,7 @@ migspec_way_add_column(MigspecWay *way, ColumnDef *column)
 
 	if (raw != NULL)
 	{
-		MigspecWorldTable *live = table->live ? table->live :
-		unconstify(MigspecWorldTable *, table);
+		MigspecWorldTable *live = migspec_way_live(table);
 		Node	   *cooked = migspec_world_cook(way->stmt->world, live, copyObject(raw),
 												EXPR_KIND_COLUMN_DEFAULT, InvalidOid, -1);
 

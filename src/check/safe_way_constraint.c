@@ -137,7 +137,8 @@ migspec_way_recheck(MigspecWay *way)
 		quoted = quote_identifier(other->object);
 		appendStringInfo(&sql, ",\n\tDROP CONSTRAINT %s,\n\tADD CONSTRAINT %s %s NOT VALID",
 						 quoted, quoted, definition_of(constraint->oid));
-		names = lappend(names, other->object);
+		if (constraint->validated)
+			names = lappend(names, other->object);
 	}
 	migspec_way_short(way);
 	migspec_way_add(way, "%s", sql.data);
@@ -329,8 +330,7 @@ migspec_way_pk_nullable(MigspecWay *way)
 {
 	const MigspecFact *fact = way->fact;
 	Constraint *constraint = primary_key_of(way);
-	MigspecWorldConstraint *added = migspec_world_primary_key(fact->table->live ? fact->table->live :
-															  fact->table);
+	MigspecWorldConstraint *added = migspec_world_primary_key(migspec_way_live(fact->table));
 	ListCell   *cell;
 
 	if (constraint == NULL)
@@ -515,7 +515,7 @@ void
 migspec_way_fk_type(MigspecWay *way)
 {
 	const MigspecFact *fact = way->fact;
-	MigspecWorldTable *live = fact->table->live ? fact->table->live : fact->table;
+	MigspecWorldTable *live = migspec_way_live(fact->table);
 	MigspecWorldConstraint *constraint = migspec_world_constraint(live, fact->object);
 	ListCell   *cell;
 	ListCell   *other;

@@ -149,22 +149,23 @@ migspec_way_backfill(MigspecWay *way)
 {
 	const char *source = way->stmt->source;
 	MigspecToken where = migspec_token_find(source, "WHERE");
+	MigspecToken returning;
 	bool		simple = false;
 
 	if (IsA(way->stmt->tree, UpdateStmt))
 	{
 		const UpdateStmt *update = (const UpdateStmt *) way->stmt->tree;
 
-		simple = update->fromClause == NIL && update->returningList == NIL &&
-			update->withClause == NULL;
+		simple = update->fromClause == NIL && update->withClause == NULL;
 	}
 	else if (IsA(way->stmt->tree, DeleteStmt))
 	{
 		const DeleteStmt *delete = (const DeleteStmt *) way->stmt->tree;
 
-		simple = delete->usingClause == NIL && delete->returningList == NIL &&
-			delete->withClause == NULL;
+		simple = delete->usingClause == NIL && delete->withClause == NULL;
 	}
+	returning = migspec_token_find(source, "RETURNING");
+	simple = simple && returning.end == returning.start;
 	if (simple && where.end > where.start)
 		migspec_way_batches(way, pnstrdup(source, where.start - source), where.end);
 	else if (simple)

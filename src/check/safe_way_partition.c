@@ -115,10 +115,15 @@ void
 migspec_way_attach_fk(MigspecWay *way)
 {
 	const MigspecFact *fact = way->fact;
-	MigspecWorldConstraint *parents = fact->other ?
-	migspec_world_constraint(fact->other, fact->object) : NULL;
+	MigspecWorldTable *parent;
+	MigspecWorldConstraint *parents;
 	const char *name = quote_identifier(fact->object);
 
+	if (!IsA(way->stmt->tree, AlterTableStmt))
+		return;
+	parent = migspec_world_find(way->stmt->world,
+								castNode(AlterTableStmt, way->stmt->tree)->relation);
+	parents = parent ? migspec_world_constraint(parent, fact->object) : NULL;
 	if (parents == NULL || !OidIsValid(parents->oid))
 		return;
 	if (migspec_world_constraint(fact->table, fact->object) != NULL)

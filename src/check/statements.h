@@ -127,4 +127,11 @@ extern List *migspec_base_relations(MigspecWorldTable *view);
 /* drop.c: DROP OWNED */
 extern void migspec_analyse_drop_owned(MigspecStatement *stmt);
 
+/*
+ * types.c: is it a domain with constraints, in the catalog or by the script?
+ * "name" is what it is called in the statement.
+ */
+extern bool migspec_is_constrained(const MigspecWorld *world, Oid type,
+								   const TypeName *name);
+
 #endif							/* MIGSPEC_STATEMENTS_H */

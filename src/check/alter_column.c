@@ -28,11 +28,10 @@
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 #include "base/compat.h"
 #include "check/alter_table.h"
-#include "check/deletion.h"
+#include "check/statements.h"
 
 /* what a ColumnDef means */
 typedef struct NewColumn
@@ -238,8 +237,8 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 			bool recursing)
 {
 	MigspecWorldTable *table = altered->table;
-	bool		constrained = OidIsValid(column->type) &&
-	DomainHasConstraints(column->type);
+	bool		constrained = migspec_is_constrained(table->world, column->type,
+													 column->def->typeName);
 	bool		volatile_default = column->serial || column->identity != '\0';
 	bool		has_value = volatile_default;
 	bool		null_value = false;

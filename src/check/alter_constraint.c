@@ -235,6 +235,13 @@ migspec_alter_drop_one(MigspecAlter *alter, MigspecWorldConstraint *constraint,
 				 errmsg("cannot drop inherited constraint \"%s\" of relation \"%s\"",
 						constraint->name, table->name)));
 
+	if (!MIGSPEC_NOT_NULL_CONSTRAINTS && inherits && !recurse && !old.no_inherit &&
+		table->kind == RELKIND_PARTITIONED_TABLE && migspec_world_children(table) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("cannot remove constraint from only the partitioned table when partitions exist"),
+				 errhint("Do not specify the ONLY keyword.")));
+
 	if (constraint->type == CONSTRAINT_FOREIGN && constraint->referenced != NULL &&
 		constraint->referenced != table)
 		migspec_check_lock(alter->stmt, constraint->referenced, AccessExclusiveLock);

@@ -181,7 +181,13 @@ migspec_alter_tablespace(MigspecAlter *alter, MigspecAltered *altered,
 void
 migspec_alter_options(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
 {
-	if (altered->table->kind == RELKIND_PARTITIONED_TABLE &&
+	bool		own = false;
+	ListCell   *cell;
+
+	/* those of its TOAST table, which it has not, do no harm */
+	foreach(cell, (List *) step->cmd->def)
+		own |= ((DefElem *) lfirst(cell))->defnamespace == NULL;
+	if (own && altered->table->kind == RELKIND_PARTITIONED_TABLE &&
 		step->cmd->subtype == AT_SetRelOptions)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -192,6 +192,16 @@ same_elements(const List *a, const List *b)
 }
 
 /*
+ * Are they equal?  If only what is between members differs, the answer is no,
+ * which costs a copy too many.
+ */
+static bool
+same_bytes(const void *a, const void *b, size_t size)
+{
+	return memcmp(a, b, size) == 0;
+}
+
+/*
  * Is the table still as it was?
  */
 static bool
@@ -205,14 +215,14 @@ is_current(const MigspecWorldSnapshot *snapshot)
 
 	memcpy(&state, table, sizeof(state));
 	copy_private(&state, frozen);
-	if (memcmp(&state, frozen, sizeof(state)) != 0 ||
+	if (!same_bytes(&state, frozen, sizeof(state)) ||
 		!same_elements(table->columns, snapshot->columns) ||
 		!same_elements(table->indexes, snapshot->indexes) ||
 		!same_elements(table->constraints, snapshot->constraints))
 		return false;
 	forboth(la, snapshot->columns, lb, frozen->columns)
 	{
-		if (memcmp(lfirst(la), lfirst(lb), sizeof(MigspecWorldColumn)) != 0)
+		if (!same_bytes(lfirst(la), lfirst(lb), sizeof(MigspecWorldColumn)))
 			return false;
 	}
 	forboth(la, snapshot->indexes, lb, frozen->indexes)
@@ -221,7 +231,7 @@ is_current(const MigspecWorldSnapshot *snapshot)
 
 		memcpy(&index, lfirst(la), sizeof(index));
 		index.table = unconstify(MigspecWorldTable *, frozen);
-		if (memcmp(&index, lfirst(lb), sizeof(index)) != 0)
+		if (!same_bytes(&index, lfirst(lb), sizeof(index)))
 			return false;
 	}
 	forboth(la, snapshot->constraints, lb, frozen->constraints)
@@ -231,7 +241,7 @@ is_current(const MigspecWorldSnapshot *snapshot)
 		memcpy(&con, lfirst(la), sizeof(con));
 		con.table = unconstify(MigspecWorldTable *, frozen);
 		con.index = copied_index(snapshot, con.index);
-		if (memcmp(&con, lfirst(lb), sizeof(con)) != 0)
+		if (!same_bytes(&con, lfirst(lb), sizeof(con)))
 			return false;
 	}
 	return true;

@@ -34,13 +34,18 @@
 #error "migspec needs PostgreSQL 15 or newer"
 #endif
 
-/* ADD CONSTRAINT locks all children, and SET LOGGED is refused, since 18 */
+/*
+ * Since 18, ADD CONSTRAINT locks all children, SET LOGGED is refused for
+ * partitioned tables, and ALTER CONSTRAINT stops where nothing changes.
+ */
 #if PG_VERSION_NUM >= 180000
 #define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	true
 #define MIGSPEC_PARTITIONED_LOGGED			false
+#define MIGSPEC_DEFERRABLE_ALWAYS_RECURSES	false
 #else
 #define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	false
 #define MIGSPEC_PARTITIONED_LOGGED			true
+#define MIGSPEC_DEFERRABLE_ALWAYS_RECURSES	true
 #endif
 
 /* virtual generated columns exist since 18 */
@@ -53,6 +58,8 @@ typedef struct MigspecAlterConstraint
 {
 	const char *name;
 	bool		deferrability;	/* changes that */
+	bool		deferrable;
+	bool		deferred;
 	bool		enforceability; /* likewise */
 	bool		enforced;
 	bool		inheritability; /* likewise */
@@ -69,13 +76,19 @@ migspec_alter_constraint_node(const Node *def)
 
 	result.name = node->conname;
 	result.deferrability = node->alterDeferrability;
+	result.deferrable = node->deferrable;
+	result.deferred = node->initdeferred;
 	result.enforceability = node->alterEnforceability;
 	result.enforced = node->is_enforced;
 	result.inheritability = node->alterInheritability;
 	result.no_inherit = node->noinherit;
 #else
-	result.name = ((const Constraint *) def)->conname;
+	const Constraint *node = (const Constraint *) def;
+
+	result.name = node->conname;
 	result.deferrability = true;
+	result.deferrable = node->deferrable;
+	result.deferred = node->initdeferred;
 #endif
 	return result;
 }

@@ -462,7 +462,9 @@ migspec_alter_constraint(MigspecAlter *alter, MigspecAltered *altered,
 			migspec_check_fact(alter->stmt, RULE_ALTER_CONSTRAINT_ENFORCED, table,
 							   constraint->name)->other = constraint->referenced;
 	}
-	else if (node.deferrability)
+	else if (node.deferrability &&
+			 (MIGSPEC_DEFERRABLE_ALWAYS_RECURSES ||
+			  migspec_changes_deferrability(constraint, node.deferrable, node.deferred)))
 		set_deferrable(alter, constraint);
 	if (node.inheritability)
 		migspec_alter_not_null_inherit(alter, constraint, node.no_inherit);

@@ -289,6 +289,10 @@ migspec_alter_add_not_null(MigspecAlter *alter, MigspecAltered *altered,
 	char	   *column = strVal(linitial(constraint->keys));
 	bool		of_key = step->cmd == NULL;
 
+	if (constraint->is_no_inherit && altered->table->kind == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("not-null constraints on partitioned tables cannot be NO INHERIT")));
 	if (add_to_children(alter, altered, constraint, column, constraint->conname,
 						step->recurse, false) && !altered->rewrite)
 		migspec_check_fact(alter->stmt,

@@ -336,6 +336,10 @@ extern void migspec_lock_referenced(MigspecAlter *alter, MigspecWorldTable *refe
 /* does it only serve a partition of the referenced table? */
 extern bool migspec_is_action_only(const MigspecWorldConstraint *constraint);
 
+/* is it not deferrable and deferred just so? */
+extern bool migspec_changes_deferrability(const MigspecWorldConstraint *constraint,
+										  bool deferrable, bool deferred);
+
 /* the constraint of the child that is the part of this foreign key, or NULL */
 extern MigspecWorldConstraint *migspec_foreign_key_part(const MigspecWorldConstraint *constraint,
 														const MigspecWorldTable *child);

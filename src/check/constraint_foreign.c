@@ -208,6 +208,17 @@ behaviour_of(const MigspecWorldConstraint *constraint, const Constraint *new)
 	return result;
 }
 
+/* see alter_table.h */
+bool
+migspec_changes_deferrability(const MigspecWorldConstraint *constraint, bool deferrable,
+							  bool deferred)
+{
+	Behaviour	present = behaviour_of(constraint, NULL);
+
+	return !OidIsValid(constraint->oid) || present.deferrable != deferrable ||
+		present.deferred != deferred;
+}
+
 /*
  * Do they compare the same columns with the same table?
  */
@@ -268,7 +279,7 @@ find_twin(const MigspecWorldConstraint *constraint, const MigspecWorldTable *chi
 		Behaviour	present;
 
 		if (own->dropped || own->type != CONSTRAINT_FOREIGN ||
-			OidIsValid(parent_oid(own)) || !is_same_key(constraint, own) ||
+			!is_same_key(constraint, own) ||
 			(!own->validated && own->enforced && !MIGSPEC_PARTITIONED_FK_NOT_VALID))
 			continue;
 		if (own->enforced != constraint->enforced)
@@ -276,6 +287,8 @@ find_twin(const MigspecWorldConstraint *constraint, const MigspecWorldTable *chi
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("constraint \"%s\" enforceability conflicts with constraint \"%s\" on relation \"%s\"",
 							constraint->name, own->name, child->name)));
+		if (OidIsValid(parent_oid(own)))
+			continue;
 		present = behaviour_of(own, NULL);
 		if (present.deferrable == wanted.deferrable && present.deferred == wanted.deferred &&
 			present.on_update == wanted.on_update && present.on_delete == wanted.on_delete &&

@@ -18,8 +18,8 @@
 /* bytes per second */
 #define RATE_SCAN		500e6	/* of the heap */
 #define RATE_INDEX		80e6	/* of the heap, for each index */
-#define RATE_VALIDATE	150e6	/* of the heap, a hash join with the other */
-#define RATE_REWRITE	100e6	/* of heap and indexes */
+#define RATE_VALIDATE	300e6	/* of the heap, a hash join with the other */
+#define RATE_REWRITE	50e6	/* of heap and indexes */
 
 #define WORK_SCANS		(MIGSPEC_WORK_SCAN | MIGSPEC_WORK_QUIET_SCAN)
 

@@ -361,6 +361,7 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
 		error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA)
 	{
 		foreach(lc, world->new_types)
@@ -371,8 +372,7 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 				return true;
 		}
 	}
-	else if (error->sqlerrcode != ERRCODE_UNDEFINED_TABLE &&
-			 error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
+	else if (error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
 		return false;
 
 	name = name_in_message(error->message);

@@ -306,6 +306,12 @@ set_columns(MigspecWorldTable *table, List *columns, List *names)
 	ListCell   *cell;
 	int			i = 0;
 
+	if (columns != NIL && list_length(names) > list_length(columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 table->kind == RELKIND_VIEW ?
+				 errmsg("CREATE VIEW specifies more column names than columns") :
+				 errmsg("too many column names were specified")));
 	if (columns == NIL)
 	{
 		foreach(cell, names)
@@ -318,6 +324,7 @@ set_columns(MigspecWorldTable *table, List *columns, List *names)
 		ResultColumn *from = lfirst(cell);
 		MigspecWorldColumn *column;
 
+		migspec_refuse_pseudo_type(from->name, from->type);
 		column = migspec_world_add_column(table, i < list_length(names) ?
 										  strVal(list_nth(names, i)) : from->name);
 		column->type = from->type;

@@ -81,6 +81,29 @@ check_parent(const MigspecWorldTable *parent, bool is_partition)
 }
 
 /*
+ * Temporary and permanent tables do not mix, except for temporary children of
+ * a permanent table.
+ */
+static void
+check_persistence(const MigspecWorldTable *parent, const CreateStmt *create)
+{
+	bool		is_temp = create->relation->relpersistence == RELPERSISTENCE_TEMP;
+
+	if (is_temp && create->partbound != NULL && parent->persistence != RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot create a temporary relation as partition of permanent relation \"%s\"",
+						parent->name)));
+	if (!is_temp && parent->persistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 create->partbound != NULL ?
+				 errmsg("cannot create a permanent relation as partition of temporary relation \"%s\"",
+						parent->name) :
+				 errmsg("cannot inherit from temporary relation \"%s\"", parent->name)));
+}
+
+/*
  * The parents, locked as the server locks them.
  */
 static List *
@@ -96,6 +119,7 @@ find_parents(MigspecStatement *stmt, CreateStmt *create)
 		migspec_check_lock(stmt, parent, create->partbound != NULL ?
 						   AccessExclusiveLock : ShareUpdateExclusiveLock);
 		check_parent(parent, create->partbound != NULL);
+		check_persistence(parent, create);
 		if (list_member_ptr(parents, parent))
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_TABLE),
@@ -328,6 +352,7 @@ add_column(Creation *creation, ColumnDef *def)
 		int32		typmod;
 		Oid			type = migspec_check_type(creation->stmt, def->typeName, &typmod);
 
+		migspec_refuse_pseudo_type(def->colname, type);
 		column = migspec_world_add_column(table, def->colname);
 		column->type = type;
 		column->typmod = typmod;
@@ -368,11 +393,14 @@ add_like(Creation *creation, TableLikeClause *like)
 
 		if (column->dropped)
 			continue;
-		if (migspec_world_column(creation->table, column->name) != NULL)
+		copy = migspec_world_column(creation->table, column->name);
+		if (copy != NULL && copy->is_local)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_COLUMN),
 					 errmsg("column \"%s\" specified more than once", column->name)));
-		copy = copy_column(creation->table, column);
+		if (copy == NULL)
+			copy = copy_column(creation->table, column);
+		copy->is_local = true;
 		if (column->not_null)
 		{
 			MigspecWorldConstraint *constraint = migspec_not_null_constraint(from,
@@ -736,6 +764,14 @@ create_table(MigspecStatement *stmt, CreateStmt *create, char kind)
 	if (create->if_not_exists && migspec_name_exists(stmt, create->relation))
 		return;
 	migspec_refuse_duplicate(stmt, create->relation);
+	if (create->relation->relpersistence != RELPERSISTENCE_TEMP)
+		migspec_refuse_duplicate_type(stmt, create->relation->schemaname,
+									  create->relation->relname);
+	if (create->oncommit != ONCOMMIT_NOOP &&
+		create->relation->relpersistence != RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("ON COMMIT can only be used on temporary tables")));
 	parents = find_parents(stmt, create);
 	creation.table = migspec_world_add_table(stmt->world, create->relation, kind);
 	if (create->partspec != NULL)

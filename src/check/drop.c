@@ -13,13 +13,10 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/table.h"
-#include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -36,7 +33,6 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "rewrite/rewriteSupport.h"
-#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -385,48 +381,6 @@ drop_parts(MigspecStatement *stmt, DropStmt *drop)
 }
 
 /*
- * The last part of the name of an object of any kind.
- */
-static const char *
-object_name(Node *object)
-{
-	switch (nodeTag(object))
-	{
-		case T_String:
-			return strVal(object);
-		case T_TypeName:
-			return migspec_last_name(((TypeName *) object)->names);
-		case T_ObjectWithArgs:
-			return migspec_last_name(((ObjectWithArgs *) object)->objname);
-		case T_List:
-			return IsA(llast((List *) object), String) ?
-				migspec_last_name((List *) object) : "";
-		default:
-			return "";
-	}
-}
-
-/*
- * Look up an object.  The server locks it while it does that; we do not keep
- * the lock.
- */
-static ObjectAddress
-find_object(ObjectType type, Node *object, bool missing_ok)
-{
-	Relation	relation = NULL;
-	ObjectAddress address = get_object_address(type, object, &relation, AccessShareLock,
-											   missing_ok);
-
-	if (relation != NULL)
-		relation_close(relation, AccessShareLock);
-	else if (OidIsValid(address.objectId) && IsSharedRelation(address.classId))
-		UnlockSharedObject(address.classId, address.objectId, 0, AccessShareLock);
-	else if (OidIsValid(address.objectId))
-		UnlockDatabaseObject(address.classId, address.objectId, 0, AccessShareLock);
-	return address;
-}
-
-/*
  * Schemas, types, functions, extensions, ...
  */
 static void
@@ -438,21 +392,11 @@ drop_others(MigspecStatement *stmt, DropStmt *drop)
 	foreach(cell, drop->objects)
 	{
 		Node	   *object = lfirst(cell);
-		bool		is_new = migspec_world_is_new_name(stmt->world, object_name(object)) ||
-		migspec_world_is_new_name(stmt->world, "");
-		ObjectAddress address = find_object(drop->removeType, object,
-											drop->missing_ok || is_new);
+		ObjectAddress address = migspec_find_object(stmt, drop->removeType, object,
+													drop->missing_ok);
 
 		if (!OidIsValid(address.objectId))
 			continue;
-		if (migspec_script_has_dropped(stmt->world, address.classId, address.objectId))
-		{
-			if (!drop->missing_ok && !is_new)
-				ereport(ERROR,
-						(errcode(ERRCODE_UNDEFINED_OBJECT),
-						 errmsg("%s does not exist", getObjectDescription(&address, false))));
-			continue;
-		}
 		if (drop->removeType == OBJECT_SCHEMA)
 			migspec_check_fact(stmt, RULE_DROP_SCHEMA, NULL, strVal(object));
 		migspec_deletion_add(deletion, address.classId, address.objectId);

@@ -157,7 +157,7 @@ vacuum_family(MigspecStatement *stmt, MigspecWorldTable *table, bool inherit,
 
 		if (full && (one->kind == RELKIND_RELATION || one->kind == RELKIND_MATVIEW))
 			rewrite_table(stmt, one, true);
-		else if (!full)
+		else if (!full && one->kind != RELKIND_VIEW && one->kind != RELKIND_SEQUENCE)
 			migspec_check_lock(stmt, one, ShareUpdateExclusiveLock);
 	}
 }

@@ -13,13 +13,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_policy.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_rel.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -31,12 +32,10 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "rewrite/rewriteSupport.h"
-#include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
 #include "utils/syscache.h"
 
 #include "check/alter_table.h"
@@ -161,6 +160,9 @@ analyse_trigger(MigspecStatement *stmt)
 	}
 	if (create->constrrel != NULL)
 		(void) migspec_other_table(stmt, create->constrrel);
+	(void) LookupFuncName(create->funcname, 0, NULL,
+						  migspec_world_is_new_name(stmt->world,
+													migspec_last_name(create->funcname)));
 
 	migspec_lock_target(stmt, table, ShareRowExclusiveLock);
 	migspec_lock_family(stmt, table, ShareRowExclusiveLock,
@@ -223,6 +225,29 @@ analyse_view(MigspecStatement *stmt)
 	migspec_analyse_create_view(stmt);
 }
 
+/*
+ * OWNED BY: the column must be there.  False: the option is not given.
+ */
+static bool
+check_owner(MigspecStatement *stmt, List *options)
+{
+	DefElem    *option = migspec_option(options, "owned_by");
+	List	   *names = option == NULL ? NIL : (List *) option->arg;
+	MigspecWorldTable *table;
+
+	if (list_length(names) < 2)
+		return option != NULL;
+	table = migspec_other_table(stmt,
+								makeRangeVarFromNameList(list_truncate(list_copy(names),
+																	   list_length(names) - 1)));
+	if (migspec_world_column(table, migspec_last_name(names)) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						migspec_last_name(names), table->name)));
+	return true;
+}
+
 static void
 analyse_create_sequence(MigspecStatement *stmt)
 {
@@ -231,7 +256,9 @@ analyse_create_sequence(MigspecStatement *stmt)
 	if (create->if_not_exists && migspec_name_exists(stmt, create->sequence))
 		return;
 	migspec_refuse_duplicate(stmt, create->sequence);
+	(void) check_owner(stmt, create->options);
 	(void) migspec_world_add_table(stmt->world, create->sequence, RELKIND_SEQUENCE);
+	migspec_script_creates(stmt, create->sequence->relname);
 }
 
 /*
@@ -243,6 +270,8 @@ analyse_alter_sequence(MigspecStatement *stmt)
 	AlterSeqStmt *alter = (AlterSeqStmt *) stmt->tree;
 	MigspecWorldTable *table = migspec_check_table(stmt, alter->sequence, alter->missing_ok);
 	MigspecEffect *effect;
+	Oid			owner;
+	int32		column;
 	ListCell   *cell;
 
 	if (table == NULL)
@@ -251,6 +280,11 @@ analyse_alter_sequence(MigspecStatement *stmt)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a sequence", table->name)));
+	if (check_owner(stmt, alter->options) && OidIsValid(table->oid) &&
+		sequenceIsOwned(table->oid, DEPENDENCY_INTERNAL, &owner, &column))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change ownership of identity sequence")));
 	effect = migspec_lock_target(stmt, table, ShareRowExclusiveLock);
 	effect->no_data = true;
 	foreach(cell, alter->options)
@@ -259,6 +293,26 @@ analyse_alter_sequence(MigspecStatement *stmt)
 
 		if (strcmp(option->defname, "owned_by") != 0)
 			migspec_check_work(stmt, table, MIGSPEC_WORK_REWRITE);
+	}
+}
+
+static bool
+is_of_kind(ObjectType type, char kind)
+{
+	switch (type)
+	{
+		case OBJECT_TABLE:
+			return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+		case OBJECT_VIEW:
+			return kind == RELKIND_VIEW;
+		case OBJECT_MATVIEW:
+			return kind == RELKIND_MATVIEW;
+		case OBJECT_SEQUENCE:
+			return kind == RELKIND_SEQUENCE;
+		case OBJECT_FOREIGN_TABLE:
+			return kind == RELKIND_FOREIGN_TABLE;
+		default:
+			return true;
 	}
 }
 
@@ -280,6 +334,10 @@ lock_described(MigspecStatement *stmt, ObjectType type, Node *object)
 		case OBJECT_SEQUENCE:
 		case OBJECT_FOREIGN_TABLE:
 			table = migspec_check_table(stmt, makeRangeVarFromNameList(names), false);
+			if (!is_of_kind(type, table->kind))
+				ereport(ERROR,
+						(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						 errmsg("\"%s\" is a relation of another kind", table->name)));
 			migspec_lock_target(stmt, table, ShareUpdateExclusiveLock);
 			break;
 		case OBJECT_COLUMN:
@@ -330,7 +388,25 @@ static void
 analyse_create_statistics(MigspecStatement *stmt)
 {
 	CreateStatsStmt *create = (CreateStatsStmt *) stmt->tree;
+	Oid			existing = create->defnames == NIL ? InvalidOid :
+		get_statistics_object_oid(create->defnames, true);
+	StatsElem  *first = linitial(create->exprs);
 	ListCell   *cell;
+
+	if (OidIsValid(existing) &&
+		!migspec_script_has_dropped(stmt->world, StatisticExtRelationId, existing))
+	{
+		if (create->if_not_exists)
+			return;
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("statistics object \"%s\" already exists",
+						migspec_last_name(create->defnames))));
+	}
+	if (list_length(create->exprs) == 1 && first->name != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("extended statistics require at least 2 columns")));
 
 	foreach(cell, create->relations)
 	{
@@ -390,6 +466,12 @@ analyse_publication(MigspecStatement *stmt)
 	{
 		CreatePublicationStmt *create = (CreatePublicationStmt *) stmt->tree;
 
+		publication = get_publication_oid(create->pubname, true);
+		if (OidIsValid(publication) &&
+			!migspec_script_has_dropped(stmt->world, PublicationRelationId, publication))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("publication \"%s\" already exists", create->pubname)));
 		lock_published(stmt, create->pubobjects);
 		migspec_script_creates(stmt, create->pubname);
 		return;
@@ -477,140 +559,6 @@ analyse_schema(MigspecStatement *stmt)
 		migspec_check_nested(stmt, element);
 	}
 	AtEOXact_GUC(false, nest_level);
-}
-
-/*
- * The volatility that options of a function name; 0 if none do.
- */
-static char
-named_volatility(List *options)
-{
-	DefElem    *option = migspec_option(options, "volatility");
-	const char *name = option == NULL ? "" : strVal(option->arg);
-
-	if (strcmp(name, "immutable") == 0)
-		return PROVOLATILE_IMMUTABLE;
-	if (strcmp(name, "stable") == 0)
-		return PROVOLATILE_STABLE;
-	return option == NULL ? '\0' : PROVOLATILE_VOLATILE;
-}
-
-static void
-tell_volatility(MigspecStatement *stmt, Oid function, char volatility)
-{
-	if (OidIsValid(function) && volatility != '\0' && func_volatile(function) != volatility)
-		migspec_check_fact(stmt, RULE_FUNCTION_VOLATILITY_CHANGE, NULL,
-						   format_procedure(function));
-}
-
-/*
- * The function that CREATE OR REPLACE would replace.
- */
-static Oid
-replaced_function(MigspecStatement *stmt, CreateFunctionStmt *create)
-{
-	Oid			types[FUNC_MAX_ARGS];
-	int			ntypes = 0;
-	ListCell   *cell;
-
-	foreach(cell, create->parameters)
-	{
-		FunctionParameter *parameter = lfirst(cell);
-
-		if (parameter->mode == FUNC_PARAM_OUT || parameter->mode == FUNC_PARAM_TABLE)
-			continue;
-		if (ntypes == FUNC_MAX_ARGS)
-			return InvalidOid;
-		types[ntypes] = migspec_check_type(stmt, parameter->argType, NULL);
-		if (!OidIsValid(types[ntypes++]))
-			return InvalidOid;
-	}
-
-	return LookupFuncName(create->funcname, ntypes, types, true);
-}
-
-/*
- * OR REPLACE must not change what the function returns.
- */
-static void
-check_result(MigspecStatement *stmt, CreateFunctionStmt *create, Oid function)
-{
-	Oid			type;
-	ListCell   *cell;
-
-	foreach(cell, create->parameters)
-	{
-		FunctionParameterMode mode = ((FunctionParameter *) lfirst(cell))->mode;
-
-		if (mode == FUNC_PARAM_OUT || mode == FUNC_PARAM_INOUT || mode == FUNC_PARAM_TABLE)
-			return;
-	}
-	if (!OidIsValid(function) || create->returnType == NULL)
-		return;
-	type = migspec_check_type(stmt, create->returnType, NULL);
-	if (OidIsValid(type) && (get_func_rettype(function) != type ||
-							 get_func_retset(function) != create->returnType->setof))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-				 errmsg("cannot change return type of existing function"),
-				 errhint("Use %s %s first.", "DROP FUNCTION",
-						 format_procedure(function))));
-}
-
-/*
- * The body of a function in SQL is looked at when the function is created, and
- * what it writes to is locked.
- */
-static void
-parse_body(MigspecStatement *stmt, CreateFunctionStmt *create)
-{
-	DefElem    *language = migspec_option(create->options, "language");
-	DefElem    *as = migspec_option(create->options, "as");
-	ListCell   *cell;
-
-	if (language == NULL || strcmp(strVal(language->arg), "sql") != 0 || as == NULL ||
-		!check_function_bodies || migspec_option(create->options, "set") != NULL)
-		return;
-	foreach(cell, pg_parse_query(strVal(linitial((List *) as->arg))))
-	{
-		Node	   *query = lfirst_node(RawStmt, cell)->stmt;
-
-		if (IsA(query, SelectStmt) || IsA(query, InsertStmt) || IsA(query, UpdateStmt) ||
-			IsA(query, DeleteStmt) || IsA(query, MergeStmt))
-			migspec_parse_query(stmt, query, false);
-	}
-}
-
-static void
-analyse_function(MigspecStatement *stmt)
-{
-	CreateFunctionStmt *create = (CreateFunctionStmt *) stmt->tree;
-	char		volatility = named_volatility(create->options);
-
-	if (create->replace && !create->is_procedure)
-	{
-		Oid			replaced = replaced_function(stmt, create);
-
-		check_result(stmt, create, replaced);
-		tell_volatility(stmt, replaced,
-						volatility == '\0' ? PROVOLATILE_VOLATILE : volatility);
-	}
-	parse_body(stmt, create);
-	migspec_script_creates(stmt, migspec_last_name(create->funcname));
-	if (volatility == PROVOLATILE_STABLE || volatility == PROVOLATILE_IMMUTABLE)
-		migspec_script_creates(stmt, psprintf("stable function %s",
-											  migspec_last_name(create->funcname)));
-}
-
-static void
-analyse_alter_function(MigspecStatement *stmt)
-{
-	AlterFunctionStmt *alter = (AlterFunctionStmt *) stmt->tree;
-
-	if (alter->objtype == OBJECT_FUNCTION &&
-		!migspec_world_is_new_name(stmt->world, migspec_last_name(alter->func->objname)))
-		tell_volatility(stmt, LookupFuncWithArgs(OBJECT_FUNCTION, alter->func, false),
-						named_volatility(alter->actions));
 }
 
 static void
@@ -722,6 +670,22 @@ analyse_create_event_trigger(MigspecStatement *stmt)
 	migspec_script_creates(stmt, ((CreateEventTrigStmt *) stmt->tree)->trigname);
 }
 
+/*
+ * Relations must exist; they are not locked.
+ */
+static void
+analyse_grant(MigspecStatement *stmt)
+{
+	GrantStmt  *grant = (GrantStmt *) stmt->tree;
+	ListCell   *cell;
+
+	if (grant->targtype != ACL_TARGET_OBJECT ||
+		(grant->objtype != OBJECT_TABLE && grant->objtype != OBJECT_SEQUENCE))
+		return;
+	foreach(cell, grant->objects)
+		(void) migspec_other_table(stmt, lfirst(cell));
+}
+
 static void
 analyse_move_all(MigspecStatement *stmt)
 {
@@ -737,7 +701,7 @@ static const struct
 {
 	{T_AlterEventTrigStmt, analyse_event_trigger},
 	{T_AlterExtensionStmt, analyse_opaque},
-	{T_AlterFunctionStmt, analyse_alter_function},
+	{T_AlterFunctionStmt, migspec_analyse_alter_function},
 	{T_AlterObjectDependsStmt, analyse_depends},
 	{T_AlterOwnerStmt, analyse_owner},
 	{T_AlterPolicyStmt, analyse_policy},
@@ -750,7 +714,7 @@ static const struct
 	{T_CopyStmt, analyse_copy},
 	{T_CreateEventTrigStmt, analyse_create_event_trigger},
 	{T_CreateExtensionStmt, analyse_extension},
-	{T_CreateFunctionStmt, analyse_function},
+	{T_CreateFunctionStmt, migspec_analyse_function},
 	{T_CreatePolicyStmt, analyse_policy},
 	{T_CreatePublicationStmt, analyse_publication},
 	{T_CreateSchemaStmt, analyse_schema},
@@ -766,6 +730,7 @@ static const struct
 	{T_DropdbStmt, analyse_database},
 	{T_ExecuteStmt, analyse_opaque},
 	{T_ExplainStmt, analyse_wrapper},
+	{T_GrantStmt, analyse_grant},
 	{T_ImportForeignSchemaStmt, analyse_opaque},
 	{T_InsertStmt, analyse_query},
 	{T_LockStmt, migspec_analyse_lock},

@@ -88,6 +88,39 @@ rename_index(MigspecStatement *stmt, RenameStmt *rename, MigspecWorldIndex *inde
 }
 
 /*
+ * ALTER TABLE goes for anything, other commands only for what they name.  See
+ * RangeVarCallbackForAlterRelation() in commands/tablecmds.c.
+ */
+static void
+check_kind(const MigspecWorldTable *table, ObjectType type)
+{
+	static const struct
+	{
+		ObjectType	type;
+		char		kind;
+		const char *name;
+	}			kinds[] = {
+		{OBJECT_VIEW, RELKIND_VIEW, "a view"},
+		{OBJECT_MATVIEW, RELKIND_MATVIEW, "a materialized view"},
+		{OBJECT_SEQUENCE, RELKIND_SEQUENCE, "a sequence"},
+		{OBJECT_FOREIGN_TABLE, RELKIND_FOREIGN_TABLE, "a foreign table"},
+	};
+
+	for (int i = 0; i < (int) lengthof(kinds); i++)
+	{
+		if (kinds[i].type == type && kinds[i].kind != table->kind)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not %s", table->name, kinds[i].name)));
+	}
+	if (table->kind == RELKIND_COMPOSITE_TYPE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a composite type", table->name),
+				 errhint("Use %s instead.", "ALTER TYPE")));
+}
+
+/*
  * Tables, views, sequences, ..., and indexes by any of their commands.
  */
 static void
@@ -105,6 +138,7 @@ rename_relation(MigspecStatement *stmt, RenameStmt *rename)
 	table = migspec_check_table(stmt, rename->relation, rename->missing_ok);
 	if (table == NULL)
 		return;
+	check_kind(table, rename->renameType);
 	migspec_refuse_duplicate(stmt, in_schema_of(table, rename->newname));
 	migspec_lock_target(stmt, table, AccessExclusiveLock);
 	fact = migspec_check_fact(stmt, RULE_RENAME_TABLE, table, NULL);
@@ -216,16 +250,16 @@ rename_constraint(MigspecStatement *stmt, RenameStmt *rename)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("constraint \"%s\" for relation \"%s\" already exists",
 						rename->newname, table->name)));
-	if (!constraint->is_local)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("cannot rename inherited constraint \"%s\"", rename->subname)));
-
 	if ((constraint->type == CONSTRAINT_CHECK || constraint->type == 'n') &&
 		!constraint->no_inherit)
 	{
 		List	   *descendants = migspec_world_descendants(table);
 
+		if (!constraint->is_local)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("cannot rename inherited constraint \"%s\"",
+							rename->subname)));
 		if (!rename->relation->inh && descendants != NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
@@ -382,6 +416,12 @@ rename_other(MigspecStatement *stmt, RenameStmt *rename)
 
 	if (rename->object != NULL)
 	{
+		/* of a constraint of a domain, this is the domain */
+		if (rename->renameType == OBJECT_DOMCONSTRAINT)
+			(void) migspec_check_type(stmt, makeTypeNameFromNameList((List *) rename->object),
+									  NULL);
+		else
+			(void) migspec_find_object(stmt, rename->renameType, rename->object, false);
 		switch (nodeTag(rename->object))
 		{
 			case T_List:
@@ -454,6 +494,23 @@ move_relation(MigspecStatement *stmt, MigspecWorldTable *table, const char *sche
 }
 
 /*
+ * A sequence of a column stays with its table.
+ */
+static void
+refuse_owned(const MigspecWorldTable *sequence)
+{
+	Oid			table;
+	int32		column;
+
+	if (OidIsValid(sequence->oid) &&
+		(sequenceIsOwned(sequence->oid, DEPENDENCY_AUTO, &table, &column) ||
+		 sequenceIsOwned(sequence->oid, DEPENDENCY_INTERNAL, &table, &column)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot move an owned sequence into another schema")));
+}
+
+/*
  * Everything that the extension has made moves, see AlterExtensionNamespace().
  */
 static void
@@ -511,6 +568,9 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 			table = migspec_check_table(stmt, alter->relation, alter->missing_ok);
 			if (table == NULL)
 				return;
+			check_kind(table, alter->objectType);
+			if (table->kind == RELKIND_SEQUENCE)
+				refuse_owned(table);
 			if (strcmp(table->schema, alter->newschema) != 0)
 				migspec_refuse_duplicate(stmt, makeRangeVar(alter->newschema,
 															table->name, -1));
@@ -525,6 +585,12 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 			move_extension(stmt, strVal(alter->object), alter->newschema);
 			break;
 		default:
+			if (alter->objectType == OBJECT_TYPE || alter->objectType == OBJECT_DOMAIN)
+				(void) migspec_check_type(stmt,
+										  makeTypeNameFromNameList((List *) alter->object),
+										  NULL);
+			else
+				(void) migspec_find_object(stmt, alter->objectType, alter->object, false);
 			fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL,
 									  IsA(alter->object, List) ?
 									  migspec_shown_name((List *) alter->object) :

@@ -11,13 +11,16 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
+#include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -111,6 +114,66 @@ migspec_script_has_dropped(const MigspecWorld *world, Oid class, Oid object)
 	}
 
 	return false;
+}
+
+/*
+ * The last part of the name of an object of any kind.
+ */
+static const char *
+object_name(Node *object)
+{
+	switch (nodeTag(object))
+	{
+		case T_String:
+			return strVal(object);
+		case T_TypeName:
+			return migspec_last_name(((TypeName *) object)->names);
+		case T_ObjectWithArgs:
+			return migspec_last_name(((ObjectWithArgs *) object)->objname);
+		case T_List:
+			return IsA(llast((List *) object), String) ?
+				migspec_last_name((List *) object) : "";
+		default:
+			return "";
+	}
+}
+
+/*
+ * As the server does it.  It locks the object meanwhile; we do not keep the
+ * lock.
+ */
+static ObjectAddress
+look_up(ObjectType type, Node *object, bool missing_ok)
+{
+	Relation	relation = NULL;
+	ObjectAddress address = get_object_address(type, object, &relation, AccessShareLock,
+											   missing_ok);
+
+	if (relation != NULL)
+		relation_close(relation, AccessShareLock);
+	else if (OidIsValid(address.objectId) && IsSharedRelation(address.classId))
+		UnlockSharedObject(address.classId, address.objectId, 0, AccessShareLock);
+	else if (OidIsValid(address.objectId))
+		UnlockDatabaseObject(address.classId, address.objectId, 0, AccessShareLock);
+	return address;
+}
+
+/* see statements.h */
+ObjectAddress
+migspec_find_object(MigspecStatement *stmt, ObjectType type, Node *object, bool missing_ok)
+{
+	bool		is_new = migspec_world_is_new_name(stmt->world, object_name(object)) ||
+		migspec_world_is_new_name(stmt->world, "");
+	ObjectAddress address = look_up(type, object, missing_ok || is_new);
+
+	if (!OidIsValid(address.objectId) ||
+		!migspec_script_has_dropped(stmt->world, address.classId, address.objectId))
+		return address;
+	if (!missing_ok && !is_new)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("%s does not exist", getObjectDescription(&address, false))));
+	return InvalidObjectAddress;
 }
 
 /* see statements.h */

@@ -9,6 +9,7 @@
 #define MIGSPEC_STATEMENTS_H
 
 #include "postgres.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
@@ -31,6 +32,24 @@ extern bool migspec_name_exists(MigspecStatement *stmt, const RangeVar *name);
 
 /* Raises 42P07 if so */
 extern void migspec_refuse_duplicate(MigspecStatement *stmt, const RangeVar *name);
+
+/* Raises 42P16 if a column cannot be of this type */
+extern void migspec_refuse_pseudo_type(const char *column, Oid type);
+
+/*
+ * Raises 42710 if there is a type of this name where it would be created
+ * (schema NULL: where that is decided by the search path).
+ */
+extern void migspec_refuse_duplicate_type(MigspecStatement *stmt, const char *schema,
+										  const char *name);
+
+/*
+ * Look up an object that is no relation, raising the server's error if there is
+ * none (or, if missing_ok, returning an invalid address).  What only the script
+ * creates has an invalid address as well.
+ */
+extern ObjectAddress migspec_find_object(MigspecStatement *stmt, ObjectType type,
+										 Node *object, bool missing_ok);
 
 /*
  * Objects that are neither relations nor parts of one.  "name" is what later
@@ -114,6 +133,10 @@ extern void migspec_analyse_create_view(MigspecStatement *stmt);
 
 /* create_as.c: SELECT ... INTO */
 extern void migspec_analyse_select_into(MigspecStatement *stmt, IntoClause *into);
+
+/* function.c */
+extern void migspec_analyse_function(MigspecStatement *stmt);
+extern void migspec_analyse_alter_function(MigspecStatement *stmt);
 
 /* maintenance.c */
 extern void migspec_analyse_cluster(MigspecStatement *stmt);

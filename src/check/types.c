@@ -204,17 +204,22 @@ scan_users(MigspecStatement *stmt, Oid domain, const char *name)
 	{
 		MigspecWorldTable *table = lfirst(cell);
 		bool		direct = false;
+		bool		inside = false;
 		ListCell   *lc;
 
 		foreach(lc, table->columns)
 		{
 			MigspecWorldColumn *column = lfirst(lc);
 
-			direct |= !column->dropped && is_domain_over(column->type, domain);
+			if (column->dropped)
+				continue;
+			direct |= is_domain_over(column->type, domain);
+			inside |= is_domain_over(get_element_type(column->type), domain);
 		}
-		if (table->kind != RELKIND_RELATION && table->kind != RELKIND_MATVIEW)
+		if (table->kind != RELKIND_RELATION && table->kind != RELKIND_MATVIEW &&
+			!(inside && table->kind == RELKIND_PARTITIONED_TABLE))
 			continue;
-		if (!direct)
+		if (inside || !direct)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot alter type \"%s\" because table \"%s\" uses it inside of another type",
@@ -400,6 +405,16 @@ alter_enum(MigspecStatement *stmt, AlterEnumStmt *alter)
 										  migspec_last_name(alter->typeName)));
 }
 
+/* see statements.h */
+void
+migspec_refuse_pseudo_type(const char *column, Oid type)
+{
+	if (OidIsValid(type) && type != UNKNOWNOID && get_typtype(type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" has pseudo-type %s", column, format_type_be(type))));
+}
+
 /*
  * CREATE TYPE name AS (...): it is a relation, too.
  */
@@ -410,6 +425,8 @@ create_composite(MigspecStatement *stmt, CompositeTypeStmt *create)
 	ListCell   *cell;
 
 	migspec_refuse_duplicate(stmt, create->typevar);
+	migspec_refuse_duplicate_type(stmt, create->typevar->schemaname,
+								  create->typevar->relname);
 	table = migspec_world_add_table(stmt->world, create->typevar,
 									RELKIND_COMPOSITE_TYPE);
 	foreach(cell, create->coldeflist)
@@ -430,23 +447,43 @@ create_composite(MigspecStatement *stmt, CompositeTypeStmt *create)
  * Raise an error if there is such a type where it would be created.
  */
 static void
-refuse_duplicate_type(MigspecStatement *stmt, List *names)
+refuse_duplicate_names(MigspecStatement *stmt, List *names)
 {
 	char	   *schema;
 	char	   *name;
-	Oid			nspoid;
-	Oid			type;
 
 	DeconstructQualifiedName(names, &schema, &name);
+	migspec_refuse_duplicate_type(stmt, schema, name);
+}
+
+/* see statements.h */
+void
+migspec_refuse_duplicate_type(MigspecStatement *stmt, const char *schema, const char *name)
+{
+	Oid			nspoid;
+	Oid			type;
+	Oid			relid;
+
 	if (schema == NULL)
-		schema = unconstify(char *, migspec_world_creation_schema(stmt->world));
+		schema = migspec_world_creation_schema(stmt->world);
 	nspoid = schema == NULL ? InvalidOid : get_namespace_oid(schema, true);
 	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
 						   ObjectIdGetDatum(nspoid));
-	if (OidIsValid(type) && get_typisdefined(type) &&
-		!migspec_script_has_dropped(stmt->world, TypeRelationId, type) &&
-		!OidIsValid(get_typ_typrelid(type)) && !OidIsValid(get_element_type(type)))
-		ereport(ERROR,
+	if (!OidIsValid(type) || !get_typisdefined(type) ||
+		migspec_script_has_dropped(stmt->world, TypeRelationId, type) ||
+		OidIsValid(get_element_type(type)))
+		return;
+	relid = get_typ_typrelid(type);
+	if (OidIsValid(relid))
+	{
+		MigspecWorldTable *table = migspec_world_find_oid(stmt->world, relid);
+
+		/* it goes, or has gone, with the table's name */
+		if (table == NULL || strcmp(table->name, name) != 0 ||
+			strcmp(table->schema, schema) != 0)
+			return;
+	}
+	ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("type \"%s\" already exists", name)));
 }
@@ -514,7 +551,7 @@ migspec_analyse_type(MigspecStatement *stmt)
 	}
 
 	if (!IsA(stmt->tree, DefineStmt))
-		refuse_duplicate_type(stmt, names);
+		refuse_duplicate_names(stmt, names);
 	migspec_script_creates(stmt, migspec_last_name(names));
 }
 

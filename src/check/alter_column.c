@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/reloptions.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
@@ -760,6 +761,12 @@ migspec_alter_statistics(MigspecAlter *alter, MigspecAltered *altered,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot refer to non-index column by number")));
 	(void) migspec_alter_column(altered->table, step->cmd->name);
+	if (step->cmd->subtype == AT_SetOptions || step->cmd->subtype == AT_ResetOptions)
+		(void) attribute_reloptions(transformRelOptions((Datum) 0,
+														(List *) step->cmd->def, NULL, NULL,
+														false,
+														step->cmd->subtype == AT_ResetOptions),
+									true);
 }
 
 /* see alter_table.h: SET STORAGE, SET COMPRESSION */

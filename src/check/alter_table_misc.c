@@ -12,8 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/amapi.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/reloptions.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/catalog.h"
@@ -177,22 +179,47 @@ migspec_alter_tablespace(MigspecAlter *alter, MigspecAltered *altered,
 					   NULL)->detail = step->cmd->name;
 }
 
+/*
+ * Raises the server's errors for options that there are not, or that cannot
+ * have these values.
+ */
+static void
+check_options(char relkind, Oid method, List *options, bool reset)
+{
+	static char *namespaces[] = HEAP_RELOPT_NAMESPACES;
+	bool		toasted = relkind == RELKIND_RELATION || relkind == RELKIND_MATVIEW;
+	Datum		values = transformRelOptions((Datum) 0, options, NULL,
+											 relkind == RELKIND_INDEX ? NULL : namespaces,
+											 false, reset);
+
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+			(void) view_reloptions(values, true);
+			break;
+		case RELKIND_PARTITIONED_TABLE:
+			(void) partitioned_table_reloptions(values, true);
+			break;
+		case RELKIND_INDEX:
+			(void) index_reloptions(GetIndexAmRoutineByAmId(method, false)->amoptions,
+									values, true);
+			break;
+		default:
+			(void) heap_reloptions(relkind, values, true);
+			break;
+	}
+	if (toasted)
+		(void) heap_reloptions(RELKIND_TOASTVALUE,
+							   transformRelOptions((Datum) 0, options, "toast", namespaces,
+												   false, reset), true);
+}
+
 /* see alter_table.h: SET (...), RESET (...) */
 void
 migspec_alter_options(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
 {
-	bool		own = false;
-	ListCell   *cell;
-
-	/* those of its TOAST table, which it has not, do no harm */
-	foreach(cell, (List *) step->cmd->def)
-		own |= ((DefElem *) lfirst(cell))->defnamespace == NULL;
-	if (own && altered->table->kind == RELKIND_PARTITIONED_TABLE &&
-		step->cmd->subtype == AT_SetRelOptions)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("cannot specify storage parameters for a partitioned table"),
-				 errhint("Specify storage parameters for its leaf partitions instead.")));
+	check_options(altered->table->kind, InvalidOid, (List *) step->cmd->def,
+				  step->cmd->subtype == AT_ResetRelOptions);
 }
 
 /*
@@ -607,6 +634,9 @@ migspec_alter_index(MigspecStatement *stmt, AlterTableStmt *tree, MigspecWorldIn
 		}
 		else if (cmd->subtype == AT_SetStatistics)
 			check_statistics(index, cmd);
+		else if (cmd->subtype == AT_SetRelOptions || cmd->subtype == AT_ResetRelOptions)
+			check_options(RELKIND_INDEX, index->am, (List *) cmd->def,
+						  cmd->subtype == AT_ResetRelOptions);
 		else if (cmd->subtype == AT_AttachPartition)
 		{
 			if (!index->partitioned)

@@ -492,6 +492,28 @@ analyse_again(MigspecWorldTable *table, const char *text, ParseExprKind kind, Oi
 }
 
 /*
+ * Copies of tables share what their indexes point to, so that is replaced, not
+ * changed.
+ */
+static void
+unshare(MigspecWorldIndex *index)
+{
+	MemoryContext old = MemoryContextSwitchTo(index->table->world->context);
+	Oid		   *opclasses = palloc0(Max(index->nkeys, 1) * sizeof(Oid));
+	Oid		   *collations = palloc0(Max(index->nkeys, 1) * sizeof(Oid));
+
+	for (int i = 0; i < index->nkeys; i++)
+	{
+		opclasses[i] = index->opclasses[i];
+		collations[i] = index->collations[i];
+	}
+	index->opclasses = opclasses;
+	index->collations = collations;
+	index->expressions = list_copy(index->expressions);
+	MemoryContextSwitchTo(old);
+}
+
+/*
  * Expressions and predicate of an index.
  */
 static void
@@ -535,6 +557,7 @@ remake_index(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *ste
 
 	if (index->dropped)
 		return;
+	unshare(index);
 	analyse_index_again(index, step->remade);
 	for (int i = 0; i < index->nkeys; i++)
 		keeps &= adapt_key(altered, index, i);

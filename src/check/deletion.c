@@ -586,6 +586,27 @@ check_partition(const MigspecVictim *victim)
 				 errhint("You can drop that object of the partitioned table instead.")));
 }
 
+/*
+ * What the statement names, if that is one object.
+ */
+static const MigspecVictim *
+only_wanted(const MigspecDeletion *deletion)
+{
+	const MigspecVictim *wanted = NULL;
+	ListCell   *cell;
+
+	foreach(cell, deletion->victims)
+	{
+		const MigspecVictim *victim = lfirst(cell);
+
+		if (victim->wanted && wanted != NULL)
+			return NULL;
+		if (victim->wanted)
+			wanted = victim;
+	}
+	return wanted;
+}
+
 /* see deletion.h */
 void
 migspec_deletion_collect(MigspecDeletion *deletion, bool cascade)
@@ -615,6 +636,9 @@ migspec_deletion_collect(MigspecDeletion *deletion, bool cascade)
 	if (cascaded != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 only_wanted(deletion) != NULL ?
+				 errmsg("cannot drop %s because other objects depend on it",
+						migspec_victim_name(only_wanted(deletion))) :
 				 errmsg("cannot drop desired object(s) because other objects depend on them"),
 				 errdetail("Depending on them: %s.", cascaded),
 				 errhint("Use DROP ... CASCADE to drop the dependent objects too.")));

@@ -272,12 +272,12 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 	else if (column->default_raw != NULL)
 		volatile_default = is_volatile(column->default_raw, table->world);
 
-	if (!migspec_has_storage(table))
-		return;
-	altered->new_values |= has_value || constrained;
+	/* a partitioned table has nothing to rewrite, but its partitions have */
+	if (migspec_has_storage(table))
+		altered->new_values |= has_value || constrained;
 	if (column->generated == ATTRIBUTE_GENERATED_VIRTUAL)
 	{
-		altered->scan |= column->not_null;
+		altered->scan |= column->not_null && migspec_has_storage(table);
 		return;
 	}
 
@@ -289,12 +289,12 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 		rule = RULE_ADD_COLUMN_CONSTRAINED_DOMAIN;
 	if (column->generated != '\0' || constrained || (has_value && volatile_default))
 	{
-		altered->rewrite = true;
+		altered->rewrite |= migspec_has_storage(table);
 		if (!recursing)
 			migspec_check_fact(alter->stmt, rule, table,
 							   column->def->colname)->node = (Node *) column->def;
 	}
-	else if (column->not_null && (!has_value || null_value))
+	else if (column->not_null && (!has_value || null_value) && migspec_has_storage(table))
 	{
 		altered->scan = true;
 	}

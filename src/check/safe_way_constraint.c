@@ -490,17 +490,20 @@ void
 migspec_way_fk_index(MigspecWay *way)
 {
 	const MigspecFact *fact = way->fact;
+	StringInfoData columns;
 	char	   *name;
 
 	if (fact->detail == NULL)
 		return;
-	name = pstrdup(fact->detail);
-	for (char *p = name; *p; p++)
+	initStringInfo(&columns);
+	for (const char *p = fact->detail; *p; p++)
 	{
-		if (strchr("\", ", *p) != NULL)
-			*p = '_';
+		if (*p == ',')
+			appendStringInfoChar(&columns, '_');
+		else if (*p != '"' && *p != ' ')
+			appendStringInfoChar(&columns, *p);
 	}
-	name = migspec_way_name(fact->table, name, "idx");
+	name = migspec_way_name(fact->table, columns.data, "idx");
 	if (fact->table->is_new)
 		migspec_way_add(way, "CREATE INDEX ON %s (%s)", fact->name, fact->detail);
 	else

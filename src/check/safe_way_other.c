@@ -142,6 +142,49 @@ migspec_way_merge_alter(MigspecWay *way)
 }
 
 /*
+ * Does a raw expression name one of the columns that the UPDATE sets?
+ */
+static bool
+names_target(Node *node, void *targets)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, ColumnRef))
+	{
+		Node	   *last = llast(((ColumnRef *) node)->fields);
+
+		if (!IsA(last, String))
+			return true;
+		foreach(cell, (List *) targets)
+		{
+			if (strcmp(lfirst_node(ResTarget, cell)->name, strVal(last)) == 0)
+				return true;
+		}
+		return false;
+	}
+	return raw_expression_tree_walker(node, names_target, targets);
+}
+
+/*
+ * May a row be visited twice?  An UPDATE puts rows into free space, which may
+ * be ahead.
+ */
+static bool
+is_repeatable(const UpdateStmt *update)
+{
+	ListCell   *cell;
+
+	foreach(cell, update->targetList)
+	{
+		if (names_target(lfirst_node(ResTarget, cell)->val, update->targetList))
+			return false;
+	}
+	return true;
+}
+
+/*
  * An UPDATE or DELETE of one table, in batches.
  */
 void
@@ -156,7 +199,8 @@ migspec_way_backfill(MigspecWay *way)
 	{
 		const UpdateStmt *update = (const UpdateStmt *) way->stmt->tree;
 
-		simple = update->fromClause == NIL && update->withClause == NULL;
+		simple = update->fromClause == NIL && update->withClause == NULL &&
+			is_repeatable(update);
 	}
 	else if (IsA(way->stmt->tree, DeleteStmt))
 	{
@@ -171,7 +215,7 @@ migspec_way_backfill(MigspecWay *way)
 	else if (simple)
 		migspec_way_batches(way, source, NULL);
 	else
-		migspec_way_comment(way, "in batches of some thousand rows, each in a transaction of its own");
+		migspec_way_comment(way, "in batches of some thousand rows by key, so that each row is changed once, each batch in a transaction of its own");
 }
 
 /*

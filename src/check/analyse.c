@@ -337,6 +337,23 @@ mentions_name(const char *sql, const char *name)
 }
 
 /*
+ * Is or was there a relation of this name?  Then the world knows what has
+ * become of it; else it is a type, which looks like a relation to some.
+ */
+static bool
+was_table(const MigspecWorld *world, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, world->tables)
+	{
+		if (strcmp(((MigspecWorldTable *) lfirst(lc))->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * migspec_check_is_expected -- see check.h.
  */
 bool
@@ -361,7 +378,6 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
 		error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
-		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA)
 	{
 		foreach(lc, world->new_types)
@@ -372,10 +388,14 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 				return true;
 		}
 	}
-	else if (error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
+	else if (error->sqlerrcode != ERRCODE_UNDEFINED_TABLE &&
+			 error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
 		return false;
 
 	name = name_in_message(error->message);
+	if (name != NULL && error->sqlerrcode == ERRCODE_UNDEFINED_TABLE &&
+		migspec_world_is_new_name(world, name) && !was_table(world, name))
+		return true;
 	foreach(lc, world->given_up)
 	{
 		if (name != NULL && mentions_name(lfirst(lc), name))

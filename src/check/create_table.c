@@ -22,7 +22,6 @@
 #include "commands/tablespace.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -517,6 +516,19 @@ finish_like(Creation *creation, TableLikeClause *like)
 		copy_indexes(creation->stmt, table, from, true);
 }
 
+/*
+ * The server evaluates what bounds are made of; we do not call anything.
+ */
+static bool
+calls_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) || IsA(node, SQLValueFunction))
+		return true;
+	return raw_expression_tree_walker(node, calls_function, context);
+}
+
 static List *
 map_list(const MigspecWorldTable *from, const MigspecWorldTable *to, List *quals)
 {
@@ -532,8 +544,12 @@ check_default(MigspecStatement *stmt, MigspecWorldTable *parent, MigspecWorldTab
 			  PartitionBoundSpec *bound)
 {
 	MigspecWorldTable *other = migspec_world_default_partition(parent);
+	bool		has_function = calls_function((Node *) list_make3(bound->listdatums,
+																  bound->lowerdatums,
+																  bound->upperdatums),
+											  NULL);
 	bool		provable = true;
-	List	   *quals;
+	List	   *quals = NIL;
 	MigspecFact *fact;
 	ListCell   *cell;
 
@@ -544,10 +560,15 @@ check_default(MigspecStatement *stmt, MigspecWorldTable *parent, MigspecWorldTab
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("partition \"%s\" conflicts with existing default partition \"%s\"",
 						table->name, other->name)));
-	migspec_check_bound(parent, table->name, bound);
+	if (has_function)
+		provable = false;
+	else
+	{
+		migspec_check_bound(parent, table->name, bound);
+		quals = migspec_default_quals(migspec_partition_quals(parent, bound, &provable));
+	}
 	if (other == NULL)
 		return;
-	quals = migspec_default_quals(migspec_partition_quals(parent, bound, &provable));
 	if (provable && migspec_world_proves(other, map_list(parent, other, quals)))
 		return;
 	migspec_lock_family(stmt, other, AccessExclusiveLock, true);
@@ -583,7 +604,9 @@ become_partition(MigspecStatement *stmt, MigspecWorldTable *table,
 	table->is_partition = true;
 	table->is_default_partition = bound->is_default;
 	old = MemoryContextSwitchTo(table->world->context);
-	table->bound = copyObject(bound);
+	if (!calls_function((Node *) list_make3(bound->listdatums, bound->lowerdatums,
+											bound->upperdatums), NULL))
+		table->bound = copyObject(bound);
 	MemoryContextSwitchTo(old);
 	copy_indexes(stmt, table, parent, false);
 
@@ -636,18 +659,12 @@ check_defaults(Creation *creation)
 	{
 		RawDefault *raw = lfirst(cell);
 		bool		generated = raw->column->generated != '\0';
-		Node	   *expr;
 
-		if (!OidIsValid(raw->column->type))
-			continue;
-		expr = migspec_alter_cook(creation->table, copyObject(raw->raw),
-								  generated ? EXPR_KIND_GENERATED_COLUMN :
-								  EXPR_KIND_COLUMN_DEFAULT,
-								  raw->column->type, raw->column->typmod);
-		if (generated && expr != NULL && contain_mutable_functions(expr))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					 errmsg("generation expression is not immutable")));
+		if (OidIsValid(raw->column->type))
+			(void) migspec_alter_cook(creation->table, copyObject(raw->raw),
+									  generated ? EXPR_KIND_GENERATED_COLUMN :
+									  EXPR_KIND_COLUMN_DEFAULT,
+									  raw->column->type, raw->column->typmod);
 	}
 }
 
@@ -772,6 +789,11 @@ create_table(MigspecStatement *stmt, CreateStmt *create, char kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("ON COMMIT can only be used on temporary tables")));
+	if (kind == RELKIND_PARTITIONED_TABLE && !MIGSPEC_PARTITIONED_LOGGED &&
+		create->relation->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("partitioned tables cannot be unlogged")));
 	parents = find_parents(stmt, create);
 	creation.table = migspec_world_add_table(stmt->world, create->relation, kind);
 	if (create->partspec != NULL)

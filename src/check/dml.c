@@ -470,10 +470,10 @@ migspec_analyse_query(MigspecStatement *stmt, Node *query)
 
 	collect_ctes(query, &walk);
 	walk_query(query, &walk);
+	walk.certain &= stmt->world->new_types == NIL && stmt->world->dropped_objects == NIL;
 	if (walk.opaque)
 		migspec_opaque(stmt);
-	return walk.certain && stmt->world->new_types == NIL &&
-		stmt->world->dropped_objects == NIL;
+	return walk.certain;
 }
 
 /* see statements.h */

@@ -123,7 +123,13 @@ add_column(MigspecStatement *stmt, MigspecWorldIndex *index, IndexElem *elem,
 		index->expressions = lappend(index->expressions, expr);
 		type = exprType(expr);
 		collation = exprCollation(expr);
-		if (contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(expr))))
+
+		/*
+		 * planning may inline functions, but also run them: only if it
+		 * matters
+		 */
+		if (contain_mutable_functions(expr) &&
+			contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(expr))))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("functions in index expression must be marked IMMUTABLE")));
@@ -646,6 +652,8 @@ migspec_analyse_reindex(MigspecStatement *stmt)
 			if (table->kind == RELKIND_PARTITIONED_TABLE)
 			{
 				migspec_refuse_in_transaction(stmt, "REINDEX TABLE");
+				/* for a moment, before the first is begun with */
+				migspec_lock_family(stmt, table, ShareLock, true);
 				foreach(cell, migspec_world_descendants(table))
 					reindex_table(stmt, lfirst(cell), concurrent);
 			}

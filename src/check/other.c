@@ -389,7 +389,7 @@ analyse_create_statistics(MigspecStatement *stmt)
 {
 	CreateStatsStmt *create = (CreateStatsStmt *) stmt->tree;
 	Oid			existing = create->defnames == NIL ? InvalidOid :
-		get_statistics_object_oid(create->defnames, true);
+	get_statistics_object_oid(create->defnames, true);
 	StatsElem  *first = linitial(create->exprs);
 	ListCell   *cell;
 
@@ -687,6 +687,23 @@ analyse_grant(MigspecStatement *stmt)
 }
 
 static void
+analyse_alone(MigspecStatement *stmt)
+{
+	switch (nodeTag(stmt->tree))
+	{
+		case T_AlterSystemStmt:
+			migspec_refuse_in_transaction(stmt, "ALTER SYSTEM");
+			break;
+		case T_CreateTableSpaceStmt:
+			migspec_refuse_in_transaction(stmt, "CREATE TABLESPACE");
+			break;
+		default:
+			migspec_refuse_in_transaction(stmt, "DROP TABLESPACE");
+			break;
+	}
+}
+
+static void
 analyse_move_all(MigspecStatement *stmt)
 {
 	migspec_alter_move_all(stmt, (AlterTableMoveAllStmt *) stmt->tree);
@@ -707,6 +724,7 @@ static const struct
 	{T_AlterPolicyStmt, analyse_policy},
 	{T_AlterPublicationStmt, analyse_publication},
 	{T_AlterSeqStmt, analyse_alter_sequence},
+	{T_AlterSystemStmt, analyse_alone},
 	{T_AlterTableMoveAllStmt, analyse_move_all},
 	{T_CallStmt, analyse_opaque},
 	{T_ClusterStmt, migspec_analyse_cluster},
@@ -720,6 +738,7 @@ static const struct
 	{T_CreateSchemaStmt, analyse_schema},
 	{T_CreateSeqStmt, analyse_create_sequence},
 	{T_CreateStatsStmt, analyse_create_statistics},
+	{T_CreateTableSpaceStmt, analyse_alone},
 	{T_CreateTrigStmt, analyse_trigger},
 	{T_CreatedbStmt, analyse_database},
 	{T_DeclareCursorStmt, analyse_wrapper},
@@ -727,6 +746,7 @@ static const struct
 	{T_DeleteStmt, analyse_query},
 	{T_DoStmt, analyse_opaque},
 	{T_DropOwnedStmt, migspec_analyse_drop_owned},
+	{T_DropTableSpaceStmt, analyse_alone},
 	{T_DropdbStmt, analyse_database},
 	{T_ExecuteStmt, analyse_opaque},
 	{T_ExplainStmt, analyse_wrapper},

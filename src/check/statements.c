@@ -163,7 +163,7 @@ ObjectAddress
 migspec_find_object(MigspecStatement *stmt, ObjectType type, Node *object, bool missing_ok)
 {
 	bool		is_new = migspec_world_is_new_name(stmt->world, object_name(object)) ||
-		migspec_world_is_new_name(stmt->world, "");
+	migspec_world_is_new_name(stmt->world, "");
 	ObjectAddress address = look_up(type, object, missing_ok || is_new);
 
 	if (!OidIsValid(address.objectId) ||

@@ -484,8 +484,8 @@ migspec_refuse_duplicate_type(MigspecStatement *stmt, const char *schema, const 
 			return;
 	}
 	ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("type \"%s\" already exists", name)));
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("type \"%s\" already exists", name)));
 }
 
 /*

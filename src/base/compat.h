@@ -185,10 +185,12 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 #define MIGSPEC_PARTITIONED_IDENTITY	true
 #define MIGSPEC_PARTITIONED_METHOD		true
 #define MIGSPEC_PARTITIONED_EXCLUSION	true
+#define MIGSPEC_REWRITE_NEEDS_ROW_TYPE	true
 #else
 #define MIGSPEC_PARTITIONED_IDENTITY	false
 #define MIGSPEC_PARTITIONED_METHOD		false
 #define MIGSPEC_PARTITIONED_EXCLUSION	false
+#define MIGSPEC_REWRITE_NEEDS_ROW_TYPE	false
 #endif
 
 /* arguments of hooks, for a function that is one and calls another */

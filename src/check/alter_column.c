@@ -573,10 +573,16 @@ migspec_alter_default(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 	MigspecWorldTable *table = altered->table;
 	MigspecWorldColumn *column = migspec_alter_column(table, step->cmd->name);
 
+	MemoryContext old;
+	Node	   *expr = NULL;
+
 	refuse_special(table, column);
 	if (step->cmd->def != NULL)
-		(void) migspec_alter_cook(table, copyObject(step->cmd->def),
+		expr = migspec_alter_cook(table, copyObject(step->cmd->def),
 								  EXPR_KIND_COLUMN_DEFAULT, column->type, column->typmod);
+	old = MemoryContextSwitchTo(table->world->context);
+	column->default_expr = copyObject(expr);
+	MemoryContextSwitchTo(old);
 	column->has_default = step->cmd->def != NULL;
 	column->default_changed = true;
 	if (!step->recursing)

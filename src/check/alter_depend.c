@@ -132,21 +132,18 @@ migspec_alter_check_dependents(MigspecAlter *alter, MigspecWorldTable *table,
 	table_close(catalog, AccessShareLock);
 }
 
-/* see alter_table.h */
-void
-migspec_alter_check_default(MigspecWorldTable *table, const MigspecWorldColumn *column,
-							Oid type, int32 typmod)
+/*
+ * The default or generation expression as the catalog has it.
+ */
+static Node *
+stored_default(const MigspecWorldTable *table, const MigspecWorldColumn *column)
 {
-	Relation	catalog;
+	Relation	catalog = table_open(AttrDefaultRelationId, AccessShareLock);
 	ScanKeyData key[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	Node	   *expr = NULL;
 
-	if (!OidIsValid(table->oid) || column->is_new || !column->has_default ||
-		column->default_changed || !OidIsValid(type))
-		return;
-	catalog = table_open(AttrDefaultRelationId, AccessShareLock);
 	ScanKeyInit(&key[0], Anum_pg_attrdef_adrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(table->oid));
 	ScanKeyInit(&key[1], Anum_pg_attrdef_adnum, BTEqualStrategyNumber, F_INT2EQ,
@@ -163,6 +160,22 @@ migspec_alter_check_default(MigspecWorldTable *table, const MigspecWorldColumn *
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+	return expr;
+}
+
+/* see alter_table.h */
+void
+migspec_alter_check_default(MigspecWorldTable *table, const MigspecWorldColumn *column,
+							Oid type, int32 typmod)
+{
+	Node	   *expr = NULL;
+
+	if (!column->has_default || !OidIsValid(type))
+		return;
+	if (column->default_changed)
+		expr = copyObject(column->default_expr);
+	else if (OidIsValid(table->oid) && !column->is_new)
+		expr = stored_default(table, column);
 	if (expr == NULL)
 		return;
 

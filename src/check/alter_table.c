@@ -444,6 +444,41 @@ migspec_alter_choose_name(MigspecWorldTable *table, const char *column,
 	}
 }
 
+static void check_users(MigspecAlter *alter, MigspecWorldTable *table, Oid type);
+
+/*
+ * Is there a column of this type in that table, and are there rows with it?
+ */
+static void
+check_user(MigspecAlter *alter, MigspecWorldTable *table, MigspecWorldTable *user, Oid type)
+{
+	ListCell   *cell;
+
+	foreach(cell, user->columns)
+	{
+		MigspecWorldColumn *column = lfirst(cell);
+
+		if (column->dropped || column->type != type)
+			continue;
+		if (!RELKIND_HAS_STORAGE(user->kind) && !RELKIND_HAS_PARTITIONS(user->kind))
+		{
+			if (OidIsValid(user->row_type))
+				check_users(alter, table, user->row_type);
+			return;
+		}
+		migspec_check_fact(alter->stmt, RULE_ROW_TYPE_USED, table,
+						   column->name)->other = user;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 table->kind == RELKIND_COMPOSITE_TYPE ?
+				 errmsg("cannot alter type \"%s\" because column \"%s.%s\" uses it",
+						table->name, user->name, column->name) :
+				 errmsg("cannot alter %s \"%s\" because column \"%s.%s\" uses its row type",
+						table->kind == RELKIND_FOREIGN_TABLE ? "foreign table" : "table",
+						table->name, user->name, column->name)));
+	}
+}
+
 /*
  * A column of the table's row type (or of a type that contains it) keeps its
  * rows from being changed.  "type" is the type at hand.  As
@@ -456,6 +491,7 @@ check_users(MigspecAlter *alter, MigspecWorldTable *table, Oid type)
 	ScanKeyData key[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	ListCell   *cell;
 
 	check_stack_depth();
 	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
@@ -467,40 +503,25 @@ check_users(MigspecAlter *alter, MigspecWorldTable *table, Oid type)
 	{
 		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
 		MigspecWorldTable *user;
-		ListCell   *cell;
 
 		if (depend->classid == TypeRelationId)
 			check_users(alter, table, depend->objid);
 		if (depend->classid != RelationRelationId)
 			continue;
 		user = migspec_world_find_oid(table->world, depend->objid);
-		foreach(cell, user == NULL ? NIL : user->columns)
-		{
-			MigspecWorldColumn *column = lfirst(cell);
-			MigspecFact *fact;
-
-			if (column->dropped || column->type != type)
-				continue;
-			if (!RELKIND_HAS_STORAGE(user->kind) && !RELKIND_HAS_PARTITIONS(user->kind))
-			{
-				if (OidIsValid(user->row_type))
-					check_users(alter, table, user->row_type);
-				break;
-			}
-			fact = migspec_check_fact(alter->stmt, RULE_ROW_TYPE_USED, table, column->name);
-			fact->other = user;
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 table->kind == RELKIND_COMPOSITE_TYPE ?
-					 errmsg("cannot alter type \"%s\" because column \"%s.%s\" uses it",
-							table->name, user->name, column->name) :
-					 errmsg("cannot alter %s \"%s\" because column \"%s.%s\" uses its row type",
-							table->kind == RELKIND_FOREIGN_TABLE ? "foreign table" : "table",
-							table->name, user->name, column->name)));
-		}
+		if (user != NULL)
+			check_user(alter, table, user, type);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+
+	foreach(cell, table->world->tables)
+	{
+		MigspecWorldTable *user = lfirst(cell);
+
+		if (!OidIsValid(user->oid) && !user->dropped)
+			check_user(alter, table, user, type);
+	}
 }
 
 /* see alter_table.h */
@@ -576,10 +597,11 @@ tell_work(MigspecAlter *alter, MigspecAltered *altered)
 
 	if (!migspec_has_storage(table))
 		return;
-	if (altered->new_values || altered->rewrite)
+	if (altered->new_values ||
+		(altered->rewrite && MIGSPEC_REWRITE_NEEDS_ROW_TYPE))
 		migspec_alter_check_row_type(alter, table);
 
-	if (altered->rewrite && table->kind != RELKIND_SEQUENCE)
+	if (altered->rewrite)
 	{
 		migspec_check_work(alter->stmt, table, MIGSPEC_WORK_REWRITE);
 		foreach(cell, table->indexes)

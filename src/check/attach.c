@@ -356,10 +356,8 @@ condition(const MigspecWorldTable *parent, MigspecWorldTable *table, List *quals
  */
 static void
 attach_rows(MigspecAlter *alter, MigspecWorldTable *table, MigspecWorldTable *parent,
-			MigspecWorldTable *other, PartitionBoundSpec *bound)
+			MigspecWorldTable *other, List *own, bool provable)
 {
-	bool		provable = true;
-	List	   *own = migspec_partition_quals(parent, bound, &provable);
 	List	   *quals = list_concat_copy(own, migspec_ancestor_quals(parent, &provable));
 	MigspecFact *fact;
 
@@ -390,6 +388,8 @@ migspec_alter_attach(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterS
 	MigspecWorldTable *other = migspec_world_default_partition(parent);
 	MigspecWorldTable *table;
 	MemoryContext old;
+	bool		provable = true;
+	List	   *quals;
 	ListCell   *cell;
 
 	if (other != NULL)
@@ -406,10 +406,11 @@ migspec_alter_attach(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterS
 				 errmsg("partition \"%s\" conflicts with existing default partition \"%s\"",
 						table->name, other->name)));
 	migspec_check_bound(parent, table->name, cmd->bound);
+	quals = migspec_partition_quals(parent, cmd->bound, &provable);
 	merge(table, parent, true);
 	attach_indexes(alter, table, parent);
 	attach_foreign_keys(alter, table, parent);
-	attach_rows(alter, table, parent, other, cmd->bound);
+	attach_rows(alter, table, parent, other, quals, provable);
 
 	old = MemoryContextSwitchTo(table->world->context);
 	table->bound = copyObject(cmd->bound);

@@ -109,7 +109,8 @@ migspec_index_part(const MigspecWorldIndex *parent, const MigspecWorldTable *chi
 		MigspecWorldConstraint *constraint;
 
 		if (index->dropped || !index->valid || index->exclusion ||
-			(OidIsValid(index->oid) && get_rel_relispartition(index->oid)) ||
+			(child->is_partition && OidIsValid(index->oid) &&
+			 get_rel_relispartition(index->oid)) ||
 			!is_same_key(parent, index))
 			continue;
 		constraint = migspec_constraint_of(index);

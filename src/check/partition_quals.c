@@ -229,12 +229,37 @@ in_list(Node *key, List *values)
 	return has_null ? result : both(is_null(key, IS_NOT_NULL), result);
 }
 
+static Node *raw_condition(MigspecWorldTable *parent, const PartitionBoundSpec *bound,
+						   bool *provable);
+
+/*
+ * The default partition has what the others have not.
+ */
+static Node *
+in_no_other(MigspecWorldTable *parent, bool *provable)
+{
+	Node	   *result = NULL;
+	ListCell   *cell;
+
+	foreach(cell, migspec_world_children(parent))
+	{
+		MigspecWorldTable *child = lfirst(cell);
+		Node	   *there;
+
+		if (child->is_default_partition || child->bound == NULL)
+			continue;
+		there = raw_condition(parent, child->bound, provable);
+		if (there != NULL)
+			result = both(result, (Node *) makeBoolExpr(NOT_EXPR, list_make1(there), -1));
+	}
+	return result;
+}
+
 /*
  * The condition of a partitioned table that the script creates, not analysed.
  */
 static Node *
-raw_condition(const MigspecWorldTable *parent, const PartitionBoundSpec *bound,
-			  bool *provable)
+raw_condition(MigspecWorldTable *parent, const PartitionBoundSpec *bound, bool *provable)
 {
 	List	   *keys = NIL;
 	Node	   *result = NULL;
@@ -249,14 +274,13 @@ raw_condition(const MigspecWorldTable *parent, const PartitionBoundSpec *bound,
 		ref->location = -1;
 		keys = lappend(keys, element->name != NULL ? (Node *) ref : element->expr);
 	}
-	if (keys == NIL || bound->is_default ||
-		strategy_of(parent->partition_by) == PARTITION_STRATEGY_HASH)
+	if (keys == NIL || strategy_of(parent->partition_by) == PARTITION_STRATEGY_HASH)
 	{
-		/* all of a new default partition's rows belong there */
-		*provable = keys != NIL && bound->is_default && parent->is_new &&
-			migspec_world_children(unconstify(MigspecWorldTable *, parent)) == NIL;
+		*provable = false;
 		return NULL;
 	}
+	if (bound->is_default)
+		return in_no_other(parent, provable);
 	if (strategy_of(parent->partition_by) == PARTITION_STRATEGY_LIST)
 		return in_list(linitial(keys), bound->listdatums);
 	foreach(cell, keys)

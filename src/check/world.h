@@ -36,7 +36,8 @@ typedef struct MigspecWorldColumn
 	char		generated;		/* as pg_attribute.attgenerated */
 	char		identity;		/* as pg_attribute.attidentity */
 	bool		has_default;
-	bool		default_changed;	/* by the script */
+	bool		default_changed;	/* by the script; then this is it, */
+	Node	   *default_expr;	/* or NULL: there is none, or not known */
 	bool		is_new;			/* added by the script */
 	bool		dropped;
 	bool		is_local;		/* as pg_attribute.attislocal */

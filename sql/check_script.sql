@@ -248,6 +248,20 @@ SELECT findings($$
 $$);
 SELECT findings($$ALTER TABLE t ADD c int; ALTER TABLE t ADD d text DEFAULT 'open$$);
 SELECT findings('SELEC 1');
+-- statements inside of statements
+SELECT findings($$
+	PREPARE p AS SELECT 1;
+	EXPLAIN EXECUTE p;
+	EXPLAIN CREATE TABLE n AS SELECT * FROM t;
+	EXPLAIN CREATE MATERIALIZED VIEW n AS SELECT * FROM t;
+	EXPLAIN DECLARE c CURSOR FOR SELECT * FROM t;
+	EXPLAIN (ANALYZE) EXECUTE p;
+	EXPLAIN (ANALYZE) CREATE TABLE n AS SELECT * FROM t;
+	COPY (WITH w AS (SELECT * FROM t) SELECT * FROM w) TO stdout;
+	CREATE RULE r AS ON UPDATE TO v DO ALSO NOTIFY r;
+	CREATE SCHEMA s CREATE TABLE n (id int) CREATE VIEW w AS SELECT * FROM n;
+	ALTER TABLE s.n ADD id int;
+$$);
 SELECT count(*) FROM migspec_ddl_effects('');
 SELECT count(*) FROM migspec_ddl_effects(' ; -- nothing');
 

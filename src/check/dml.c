@@ -462,12 +462,36 @@ walk_query(Node *node, void *context)
 	return raw_expression_tree_walker(node, walk_query, context);
 }
 
+/*
+ * The query in what EXPLAIN, COPY or a rule has: some have it inside of another
+ * statement.  NULL: none, as in EXECUTE and NOTIFY.
+ */
+static Node *
+query_in(Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_CreateTableAsStmt:
+			return query_in(((CreateTableAsStmt *) node)->query);
+		case T_DeclareCursorStmt:
+			return query_in(((DeclareCursorStmt *) node)->query);
+		case T_ExecuteStmt:
+		case T_NotifyStmt:
+			return NULL;
+		default:
+			return node;
+	}
+}
+
 /* see statements.h */
 bool
 migspec_analyse_query(MigspecStatement *stmt, Node *query)
 {
 	QueryWalk	walk = {.stmt = stmt,.certain = true,.is_planned = true,.is_run = true};
 
+	query = query_in(query);
+	if (query == NULL)
+		return false;
 	collect_ctes(query, &walk);
 	walk_query(query, &walk);
 	walk.certain &= stmt->world->new_types == NIL && stmt->world->dropped_objects == NIL;
@@ -482,6 +506,9 @@ migspec_parse_query(MigspecStatement *stmt, Node *query, bool planned)
 {
 	QueryWalk	walk = {.stmt = stmt,.is_planned = planned};
 
+	query = query_in(query);
+	if (query == NULL)
+		return;
 	collect_ctes(query, &walk);
 	walk_query(query, &walk);
 }

@@ -469,8 +469,22 @@ adapt_key(MigspecAltered *altered, MigspecWorldIndex *index, int i)
 				 errmsg("collations are not supported by type %s",
 						format_type_be(new->type))));
 
-	return index->opclasses[i] == opclass && index->collations[i] == collation &&
-		(!IsPolymorphicType(get_opclass_input_type(opclass)) || new->type == old->type);
+	return index->opclasses[i] == opclass && index->collations[i] == collation;
+}
+
+/*
+ * Polymorphic operator classes treat each type differently; and the server
+ * takes it for a difference if the index holds another type than the column,
+ * as those of GIN do.
+ */
+static bool
+keeps_type(const MigspecWorldIndex *index, int i)
+{
+	MigspecWorldColumn *column = migspec_world_column_no(index->table, index->attnos[i]);
+
+	return !OidIsValid(index->opclasses[i]) || column == NULL ||
+		!IsPolymorphicType(get_opclass_input_type(index->opclasses[i])) ||
+		(OidIsValid(index->oid) && get_atttype(index->oid, i + 1) == column->type);
 }
 
 /*
@@ -560,7 +574,10 @@ remake_index(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *ste
 	unshare(index);
 	analyse_index_again(index, step->remade);
 	for (int i = 0; i < index->nkeys; i++)
+	{
 		keeps &= adapt_key(altered, index, i);
+		keeps &= keeps_type(index, i);
+	}
 
 	/* parts are dropped with their parent's, and then none is left to keep */
 	if (OidIsValid(index->oid) ? get_rel_relispartition(index->oid) :

@@ -133,6 +133,7 @@ ignored(const Report *report, const MigspecFinding *finding)
 		from = Max(from, end_of(list_nth(report->statements, stmt->number - 2)));
 		if (from > report->begin)
 			from += strcspn(report->script + from, "\n");
+		from = Min(from, stmt->location);
 	}
 	to += strcspn(report->script + to, "\n");
 	if (to <= from)
@@ -267,11 +268,11 @@ report_text(Report *report)
 	}
 	if (out->len > 0)
 		appendStringInfoChar(out, '\n');
-	appendStringInfo(out, "%d statements: %d errors, %d dangers, %d warnings, %d infos",
+	appendStringInfo(out, "statements: %d, errors: %d, dangers: %d, warnings: %d, infos: %d",
 					 list_length(report->statements) - report->before, counts[MIGSPEC_ERROR],
 					 counts[MIGSPEC_DANGER], counts[MIGSPEC_WARNING], counts[MIGSPEC_INFO]);
 	if (hidden > 0)
-		appendStringInfo(out, ", %d ignored", hidden);
+		appendStringInfo(out, ", ignored: %d", hidden);
 	appendStringInfoChar(out, '\n');
 }
 
@@ -364,6 +365,28 @@ sarif_level(MigspecSeverity severity)
 }
 
 /*
+ * The name of a file as a URI: what has a meaning there, or none at all, is
+ * escaped.
+ */
+static char *
+uri_of(const char *path)
+{
+	StringInfoData uri;
+
+	initStringInfo(&uri);
+	for (const char *p = path; *p; p++)
+	{
+		if (isalnum((unsigned char) *p) && !IS_HIGHBIT_SET(*p))
+			appendStringInfoChar(&uri, *p);
+		else if (strchr("-._~/:@!$&'()*+,;=", *p) != NULL)
+			appendStringInfoChar(&uri, *p);
+		else
+			appendStringInfo(&uri, "%%%02X", (unsigned char) *p);
+	}
+	return uri.data;
+}
+
+/*
  * All rules, so that their numbers are the same in every report.
  */
 static void
@@ -417,7 +440,7 @@ sarif_result(Report *report, const MigspecFinding *finding)
 					 (int) finding->rule_id, sarif_level(finding->severity));
 	json_text(out, "text", message);
 	appendStringInfoString(out, "}, \"locations\": [{\"physicalLocation\": {\"artifactLocation\": {");
-	json_text(out, "uri", report->uri);
+	json_text(out, "uri", uri_of(report->uri));
 	appendStringInfo(out, "}, \"region\": {\"startLine\": %d, \"startColumn\": %d,"
 					 " \"endLine\": %d, \"endColumn\": %d}}}]",
 					 begin.line, begin.column, end.line, end.column);

@@ -532,7 +532,7 @@ migspec_rule_why(const MigspecRule *rule, const char *table, const char *object,
 char *
 migspec_rule_help(MigspecRuleId rule)
 {
-	char	   *why = migspec_rule_why(&migspec_rules[rule], "the table", "it", "...",
+	char	   *why = migspec_rule_why(&migspec_rules[rule], "the table", "name", "...",
 									   "the other table");
 	const char *title = migspec_rules[rule].title;
 

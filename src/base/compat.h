@@ -172,6 +172,13 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 #endif
 }
 
+/* what transformRelOptions() takes names of namespaces as */
+#if PG_VERSION_NUM >= 180000
+typedef const char *const MigspecOptionNamespace;
+#else
+typedef char *MigspecOptionNamespace;
+#endif
+
 /* the strategy of PARTITION BY is a word before 16 */
 #if PG_VERSION_NUM >= 160000
 #define MIGSPEC_PARTITION_STRATEGY(spec)	((char) (spec)->strategy)

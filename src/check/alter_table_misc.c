@@ -186,7 +186,7 @@ migspec_alter_tablespace(MigspecAlter *alter, MigspecAltered *altered,
 static void
 check_options(char relkind, Oid method, List *options, bool reset)
 {
-	static char *namespaces[] = HEAP_RELOPT_NAMESPACES;
+	static MigspecOptionNamespace namespaces[] = HEAP_RELOPT_NAMESPACES;
 	bool		toasted = relkind == RELKIND_RELATION || relkind == RELKIND_MATVIEW;
 	Datum		values = transformRelOptions((Datum) 0, options, NULL,
 											 relkind == RELKIND_INDEX ? NULL : namespaces,

@@ -14,6 +14,7 @@
 #include "bgw/bgw.h"
 #include "bgw/outbox.h"
 #include "engine/phase.h"
+#include "hooks/utility.h"
 #include "migspec.h"
 #include "trigger/sync.h"
 
@@ -34,6 +35,8 @@ _PG_init(void)
 {
 	migspec_guc_init();
 	migspec_sync_init();
+	if (!IsBinaryUpgrade)
+		migspec_guard_init();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{
 		migspec_bgw_init();

@@ -25,6 +25,7 @@ int			migspec_lock_retry_deadline = 600000;
 int			migspec_lock_timeout = 50;
 int			migspec_max_workers = 8;
 int			migspec_naptime = 1000;
+bool		migspec_phase_guard = true;
 int			migspec_window_pages = 1000;
 
 typedef struct IntSetting
@@ -121,6 +122,16 @@ migspec_guc_init(void)
 							 "They do not change what an application can see.",
 							 &migspec_fire_user_triggers,
 							 false,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+
+	/* a superuser's: whoever turns it off can break a migration */
+	DefineCustomBoolVariable("migspec.phase_guard",
+							 "Refuse DDL that would break an active migration.",
+							 "If it is off, such DDL is recorded, and the migration is marked.",
+							 &migspec_phase_guard,
+							 true,
 							 PGC_SUSET,
 							 0,
 							 NULL, NULL, NULL);

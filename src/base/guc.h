@@ -21,6 +21,7 @@ extern int	migspec_lock_retry_deadline;	/* ms */
 extern int	migspec_lock_timeout;	/* ms */
 extern int	migspec_max_workers;	/* job workers in the cluster */
 extern int	migspec_naptime;	/* ms, launcher and scheduler */
+extern bool migspec_phase_guard;
 extern int	migspec_window_pages;
 
 extern void migspec_guc_init(void);

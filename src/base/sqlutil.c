@@ -23,6 +23,8 @@
 #include "base/errors.h"
 #include "base/sqlutil.h"
 
+bool		migspec_sql_read_only = false;
+
 /*
  * Run one statement through SPI, which must be connected; returns the number
  * of rows processed.  See sqlutil.h.
@@ -45,7 +47,7 @@ migspec_sql(const char *statement, int nparams, const MigspecParam *params)
 	}
 
 	result = SPI_execute_with_args(statement, nparams, types, values, nulls,
-								   false, 0);
+								   migspec_sql_read_only, 0);
 	if (result < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),

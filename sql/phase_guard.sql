@@ -235,7 +235,7 @@ DROP INDEX CONCURRENTLY big_b;
 CREATE INDEX CONCURRENTLY big_b ON big (b);
 VACUUM FULL big;
 CLUSTER big USING big_b;
-SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'big'::regclass ORDER BY 1::text;
+SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'big'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 
 --
 -- Nobody but a superuser can override, and that is recorded

@@ -93,6 +93,13 @@ migspec_alter_constraint_node(const Node *def)
 	return result;
 }
 
+/* number of the present transaction of this process: moved since 17 */
+#if PG_VERSION_NUM >= 170000
+#define MIGSPEC_MY_LXID (MyProc->vxid.lxid)
+#else
+#define MIGSPEC_MY_LXID (MyProc->lxid)
+#endif
+
 /* NOT ENFORCED and PERIOD exist since 18, and NOT NULL as a constraint */
 #ifndef CONSTRAINT_NOTNULL
 #define CONSTRAINT_NOTNULL 'n'

@@ -336,3 +336,27 @@ migspec_relation_owner(Oid relid)
 	ReleaseSysCache(tuple);
 	return owner;
 }
+
+/*
+ * The parts of a comma-separated list; see sqlutil.h.
+ */
+List *
+migspec_split_list(const char *s)
+{
+	static const char blanks[] = " \t\r\n\"";
+	List	   *parts = NIL;
+
+	while (s != NULL && *s != '\0')
+	{
+		const char *end = s + strcspn(s, ",");
+		const char *next = *end == ',' ? end + 1 : end;
+
+		s += strspn(s, blanks);
+		while (end > s && strchr(blanks, end[-1]) != NULL)
+			end--;
+		if (end > s)
+			parts = lappend(parts, pnstrdup(s, end - s));
+		s = next;
+	}
+	return parts;
+}

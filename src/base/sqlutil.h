@@ -101,6 +101,12 @@ extern char *migspec_literal(const char *s);
 /* type name for SQL text, qualified, with its typmod */
 extern char *migspec_type_name(Oid type, int32 typmod);
 
+/*
+ * The parts of a comma-separated list (List of char *), without the blanks and
+ * double quotes around them; empty ones are left out.
+ */
+extern List *migspec_split_list(const char *s);
+
 /* text[] Datum from a List of char * */
 extern Datum migspec_text_array(List *strings);
 

@@ -176,7 +176,8 @@ pg_noreturn extern void migspec_check_give_up(MigspecWorld *world);
  * in a transaction.
  */
 extern List *migspec_check_script(const char *sql);
-extern MigspecStatement *migspec_check_one(Node *tree, const char *source, bool may_wait);
+extern MigspecStatement *migspec_check_one(Node *tree, const char *source, bool may_wait,
+										   bool in_transaction);
 
 /*
  * Call "what" in a subtransaction; an error is caught and returned (NULL: no

@@ -216,13 +216,13 @@ migspec_check_script(const char *sql)
  * migspec_check_one -- see check.h.
  */
 MigspecStatement *
-migspec_check_one(Node *tree, const char *source, bool may_wait)
+migspec_check_one(Node *tree, const char *source, bool may_wait, bool in_transaction)
 {
 	MigspecStatement *stmt = palloc0(sizeof(MigspecStatement));
 	bool		need_snapshot = !ActiveSnapshotSet();
 
 	stmt->world = migspec_world_create(may_wait);
-	stmt->world->in_transaction = IsTransactionBlock();
+	stmt->world->in_transaction = in_transaction;
 	stmt->number = 1;
 	stmt->tree = copyObject(tree);
 	stmt->source = pstrdup(source);

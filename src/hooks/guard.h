@@ -39,6 +39,9 @@ extern void migspec_guard_release(MigspecGuardFrame *frame);
 /* must the guard not even look at the statement? */
 extern bool migspec_guard_is_exempt(Node *statement);
 
+/* is this session restoring a dump?  Notes so in the server's log, once. */
+extern bool migspec_guard_is_restoring(void);
+
 /* has this transaction overridden it, and why?  NULL: no */
 extern const char *migspec_guard_override_reason(void);
 extern void migspec_guard_exempt_init(void);

@@ -50,11 +50,9 @@ PG_FUNCTION_INFO_V1(migspec_guard_override);
 static char *override_reason = NULL;
 static SubTransactionId override_subid = InvalidSubTransactionId;
 
-/*
- * Is this session restoring a dump?  See above.
- */
-static bool
-is_restoring(void)
+/* see guard.h */
+bool
+migspec_guard_is_restoring(void)
 {
 	static bool told = false;
 
@@ -63,7 +61,7 @@ is_restoring(void)
 		return false;
 	if (!told)
 		ereport(LOG_SERVER_ONLY,
-				(errmsg("migspec.guard lets this session restore a dump")));
+				(errmsg("the guards of migspec let this session restore a dump")));
 	told = true;
 	return true;
 }
@@ -124,7 +122,7 @@ bool
 migspec_guard_is_exempt(Node *statement)
 {
 	if (creating_extension || MyBackendType == B_AUTOVAC_WORKER || IsLogicalWorker() ||
-		is_harmless_create(statement) || is_restoring())
+		is_harmless_create(statement) || migspec_guard_is_restoring())
 		return true;
 	if (migspec_guard_allow_roles[0] != '\0' &&
 		(is_allowed_role(GetUserId()) || is_allowed_role(GetSessionUserId())))

@@ -22,6 +22,10 @@
  * on their way (CREATE INDEX CONCURRENTLY, ...) must be caught by the first
  * look, or while they drop something.
  *
+ * A dump that was taken in the middle of a migration is restored table by
+ * table, with its indexes and triggers after the rows, those of our own tables
+ * among them: what it creates is what the migration knows.
+ *
  * While migspec.phase_guard is off, which takes a superuser, everything is
  * found all the same, but recorded instead of refused.
  *
@@ -64,6 +68,7 @@
 #include "base/errors.h"
 #include "base/guc.h"
 #include "engine/ddl.h"
+#include "hooks/guard.h"
 #include "hooks/phase_guard.h"
 #include "migspec.h"
 
@@ -496,12 +501,12 @@ object_created(MigspecPhaseFrame *frame, const ObjectAddress *object, bool is_in
 {
 	Oid			relid = InvalidOid;
 
-	if (object->classId == AttrDefaultRelationId)
+	if (object->classId == AttrDefaultRelationId && !frame->restoring)
 	{
 		default_created(frame, object->objectId, object->objectSubId);
 		return;
 	}
-	if (is_internal || own_object_touched(frame, object, "replace"))
+	if (is_internal || (!frame->restoring && own_object_touched(frame, object, "replace")))
 		return;
 	switch (object->classId)
 	{
@@ -683,8 +688,10 @@ migspec_phase_guard_begin(MigspecPhaseFrame *frame, Node *statement)
 	frame->previous = current_frame;
 	current_frame = frame;
 	migspec_phase_read_targets(frame);
-	if (frame->targets != NIL)
-		migspec_phase_check_statement(frame, statement);
+	if (frame->targets == NIL)
+		return;
+	frame->restoring = migspec_guard_is_restoring();
+	migspec_phase_check_statement(frame, statement);
 }
 
 /* see phase_guard.h */

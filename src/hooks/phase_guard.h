@@ -23,6 +23,7 @@ typedef struct MigspecPhaseFrame
 {
 	struct MigspecPhaseFrame *previous;
 	MemoryContext context;		/* outlives transactions; NULL until needed */
+	bool		restoring;		/* a dump: what is new was there already */
 	bool		concurrently;	/* it commits before it has ended */
 	bool		targets_known;
 	List	   *targets;		/* of MigspecTarget * */

@@ -142,7 +142,7 @@ check_index(MigspecPhaseFrame *frame, Node *node)
 	Named		named;
 	ColumnSearch search = {&named, NULL};
 
-	if (!name_table(frame, stmt->relation, &named))
+	if (frame->restoring || !name_table(frame, stmt->relation, &named))
 		return;
 	search_elements(&search, stmt->indexParams);
 	search_elements(&search, stmt->indexIncludingParams);
@@ -253,24 +253,25 @@ typedef void (*CheckSubcommand) (const Named *named, const AlterTableCmd *cmd);
 static const struct
 {
 	AlterTableType type;
+	bool		adds;			/* a restore does so, too */
 	CheckSubcommand check;
 }			subcommands[] = {
-	{AT_AddColumn, check_add_column},
-	{AT_AddConstraint, check_add_constraint},
-	{AT_AlterColumnType, check_column_type},
-	{AT_AlterConstraint, check_constraint},
-	{AT_ColumnDefault, check_default},
-	{AT_DisableTrig, check_trigger_state},
-	{AT_DisableTrigAll, check_trigger_state},
-	{AT_DisableTrigUser, check_trigger_state},
-	{AT_DropColumn, check_drop_column},
-	{AT_DropConstraint, check_constraint},
-	{AT_DropNotNull, check_not_null},
-	{AT_EnableReplicaTrig, check_trigger_state},
-	{AT_EnableTrig, check_trigger_state},
-	{AT_EnableTrigAll, check_trigger_state},
-	{AT_EnableTrigUser, check_trigger_state},
-	{AT_SetNotNull, check_not_null},
+	{AT_AddColumn, true, check_add_column},
+	{AT_AddConstraint, true, check_add_constraint},
+	{AT_AlterColumnType, false, check_column_type},
+	{AT_AlterConstraint, false, check_constraint},
+	{AT_ColumnDefault, true, check_default},
+	{AT_DisableTrig, false, check_trigger_state},
+	{AT_DisableTrigAll, false, check_trigger_state},
+	{AT_DisableTrigUser, false, check_trigger_state},
+	{AT_DropColumn, false, check_drop_column},
+	{AT_DropConstraint, false, check_constraint},
+	{AT_DropNotNull, false, check_not_null},
+	{AT_EnableReplicaTrig, false, check_trigger_state},
+	{AT_EnableTrig, false, check_trigger_state},
+	{AT_EnableTrigAll, false, check_trigger_state},
+	{AT_EnableTrigUser, false, check_trigger_state},
+	{AT_SetNotNull, true, check_not_null},
 };
 
 static void
@@ -288,7 +289,8 @@ check_alter_table(MigspecPhaseFrame *frame, Node *node)
 
 		for (size_t i = 0; i < lengthof(subcommands); i++)
 		{
-			if (subcommands[i].type == cmd->subtype)
+			if (subcommands[i].type == cmd->subtype &&
+				!(subcommands[i].adds && frame->restoring))
 				subcommands[i].check(&named, cmd);
 		}
 	}

@@ -323,6 +323,23 @@ ALTER TABLE part_3 DISABLE TRIGGER ALL;
 ALTER TABLE part DETACH PARTITION part_3;
 SELECT migspec_rollback('pgd_part');
 
+--
+-- The extension goes all the same
+--
+CREATE TABLE one (id int, a int);
+CREATE TABLE two (id int, a int);
+SELECT migspec_expand('pgd_1', migspec_rename_column('one', 'a', 'b'));
+SELECT migspec_expand('pgd_2', migspec_rename_column('two', 'a', 'b'));
+BEGIN;
+SET LOCAL migspec.phase_guard = off;
+SET LOCAL client_min_messages = error;
+DROP EXTENSION migspec CASCADE;
+SELECT tgname FROM pg_trigger WHERE tgrelid IN ('one'::regclass, 'two'::regclass);
+ROLLBACK;
+DROP EXTENSION migspec CASCADE;
+SELECT migspec_rollback('pgd_1');
+SELECT migspec_rollback('pgd_2');
+
 SET client_min_messages = error;
 DROP SCHEMA pgd CASCADE;
 DROP SCHEMA pgt CASCADE;

@@ -60,6 +60,7 @@
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
 #include "commands/extension.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -680,16 +681,37 @@ object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, voi
  *----------
  */
 
+/*
+ * Can the statement drop our own tables, so that nothing could be looked up
+ * any more while it goes on?
+ */
+static bool
+may_drop_us(Node *statement)
+{
+	return IsA(statement, DropOwnedStmt) ||
+		(IsA(statement, DropStmt) &&
+		 (((DropStmt *) statement)->removeType == OBJECT_EXTENSION ||
+		  ((DropStmt *) statement)->removeType == OBJECT_SCHEMA));
+}
+
 /* see phase_guard.h */
 void
 migspec_phase_guard_begin(MigspecPhaseFrame *frame, Node *statement)
 {
+	ListCell   *lc;
+
 	memset(frame, 0, sizeof(MigspecPhaseFrame));
 	frame->previous = current_frame;
 	current_frame = frame;
 	migspec_phase_read_targets(frame);
 	if (frame->targets == NIL)
 		return;
+	if (may_drop_us(statement))
+	{
+		foreach(lc, frame->targets)
+			(void) migspec_phase_active(frame, ((MigspecTarget *) lfirst(lc))->relid);
+		frame->targets_known = true;
+	}
 	frame->restoring = migspec_guard_is_restoring();
 	migspec_phase_check_statement(frame, statement);
 }

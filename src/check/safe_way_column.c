@@ -247,9 +247,13 @@ migspec_way_set_expression(MigspecWay *way)
 	const MigspecFact *fact = way->fact;
 	MigspecWorldColumn *column = migspec_world_column(fact->table, fact->object);
 	const char *quoted = quote_identifier(fact->object);
-	char	   *type = format_type_with_typemod(column->type, column->typmod);
+	char	   *type;
 	ListCell   *cell;
 
+	/* added by the same statement */
+	if (column == NULL)
+		return;
+	type = format_type_with_typemod(column->type, column->typmod);
 	foreach(cell, castNode(AlterTableStmt, way->stmt->tree)->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);

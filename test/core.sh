@@ -40,6 +40,7 @@ fetch() {
 	site=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(SITE)' |
 		awk '$1 == "Debian" && $2 == "Debian" { print $3; exit }')
 	[ -n "$site" ] || return 1
+	# shellcheck disable=SC2016  # dpkg's own
 	wanted=$(chroot "$root" dpkg-query -W -f '${source:Version}' "postgresql-$version")
 	chmod a+rwx "$work"
 	cd "$work"

@@ -180,6 +180,7 @@ Datum
 migspec_guard_override(PG_FUNCTION_ARGS)
 {
 	char	   *reason = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *role;
 
 	if (reason[strspn(reason, " \t\r\n")] == '\0')
 		ereport(ERROR,
@@ -193,11 +194,12 @@ migspec_guard_override(PG_FUNCTION_ARGS)
 				 errmsg("migspec_guard_override ends with its transaction"),
 				 errhint("Begin a transaction block, call it there, and then run the statement.")));
 
-	migspec_event(0, NULL, "guard_overridden", true, "reason", reason,
-				  "role", GetUserNameFromId(GetUserId(), false), NULL);
+	role = GetUserNameFromId(GetUserId(), false);
+	migspec_event(0, NULL, "guard_overridden", true,
+				  "reason", reason, "role", role, (char *) NULL);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("role \"%s\" overrides migspec.guard for a transaction: %s",
-					GetUserNameFromId(GetUserId(), false), reason)));
+					role, reason)));
 	if (override_reason == NULL)
 		override_subid = GetCurrentSubTransactionId();
 	override_reason = MemoryContextStrdup(TopTransactionContext, reason);

@@ -256,7 +256,7 @@ columns_of(Oid relid)
 		natts = ((Form_pg_class) GETSTRUCT(relation))->relnatts;
 		ReleaseSysCache(relation);
 	}
-	for (AttrNumber attno = 1; attno <= natts; attno++)
+	for (int attno = 1; attno <= natts; attno++)
 	{
 		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
 											Int16GetDatum(attno));

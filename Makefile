@@ -33,6 +33,9 @@ DATA = $(patsubst $(here)/%,%,$(wildcard $(here)/src/sql/updates/*.sql))
 depfiles = $(OBJS:.o=.d)
 EXTRA_CLEAN = $(depfiles) output_iso
 
+# For the command line and CI.
+SCRIPTS = bin/migspec-check
+
 # Tests.  Each list may be narrowed down or emptied on the command line, e.g.
 # make installcheck REGRESS=drop ISOLATION= TAP_TESTS=
 REGRESS := $(sort $(patsubst $(here)/sql/%.sql,%,$(wildcard $(here)/sql/*.sql)))

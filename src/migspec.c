@@ -14,6 +14,7 @@
 #include "bgw/bgw.h"
 #include "bgw/outbox.h"
 #include "engine/phase.h"
+#include "hooks/utility.h"
 #include "migspec.h"
 #include "trigger/sync.h"
 #include "usage/usage.h"
@@ -36,6 +37,8 @@ _PG_init(void)
 	migspec_guc_init();
 	migspec_sync_init();
 	migspec_usage_hooks_init();
+	if (!IsBinaryUpgrade)
+		migspec_guard_init();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{
 		migspec_bgw_init();

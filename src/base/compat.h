@@ -15,6 +15,7 @@
 #include "postgres.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "nodes/parsenodes.h"
@@ -34,15 +35,96 @@
 #error "migspec needs PostgreSQL 15 or newer"
 #endif
 
+/*
+ * Since 18, ADD CONSTRAINT locks all children, SET LOGGED is refused for
+ * partitioned tables, and ALTER CONSTRAINT stops where nothing changes.
+ */
+#if PG_VERSION_NUM >= 180000
+#define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	true
+#define MIGSPEC_PARTITIONED_LOGGED			false
+#define MIGSPEC_DEFERRABLE_ALWAYS_RECURSES	false
+#else
+#define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	false
+#define MIGSPEC_PARTITIONED_LOGGED			true
+#define MIGSPEC_DEFERRABLE_ALWAYS_RECURSES	true
+#endif
+
+/* virtual generated columns exist since 18 */
+#ifndef ATTRIBUTE_GENERATED_VIRTUAL
+#define ATTRIBUTE_GENERATED_VIRTUAL 'v'
+#endif
+
+/* ALTER CONSTRAINT has a parse node of its own since 18, and can do more */
+typedef struct MigspecAlterConstraint
+{
+	const char *name;
+	bool		deferrability;	/* changes that */
+	bool		deferrable;
+	bool		deferred;
+	bool		enforceability; /* likewise */
+	bool		enforced;
+	bool		inheritability; /* likewise */
+	bool		no_inherit;
+} MigspecAlterConstraint;
+
+static inline MigspecAlterConstraint
+migspec_alter_constraint_node(const Node *def)
+{
+	MigspecAlterConstraint result = {0};
+
+#if PG_VERSION_NUM >= 180000
+	const		ATAlterConstraint *node = (const ATAlterConstraint *) def;
+
+	result.name = node->conname;
+	result.deferrability = node->alterDeferrability;
+	result.deferrable = node->deferrable;
+	result.deferred = node->initdeferred;
+	result.enforceability = node->alterEnforceability;
+	result.enforced = node->is_enforced;
+	result.inheritability = node->alterInheritability;
+	result.no_inherit = node->noinherit;
+#else
+	const Constraint *node = (const Constraint *) def;
+
+	result.name = node->conname;
+	result.deferrability = true;
+	result.deferrable = node->deferrable;
+	result.deferred = node->initdeferred;
+#endif
+	return result;
+}
+
+/* number of the present transaction of this process: moved since 17 */
+#if PG_VERSION_NUM >= 170000
+#define MIGSPEC_MY_LXID (MyProc->vxid.lxid)
+#else
+#define MIGSPEC_MY_LXID (MyProc->lxid)
+#endif
+
 /* NOT ENFORCED and PERIOD exist since 18, and NOT NULL as a constraint */
+#ifndef CONSTRAINT_NOTNULL
+#define CONSTRAINT_NOTNULL 'n'
+#endif
 #if PG_VERSION_NUM >= 180000
 #define MIGSPEC_CONSTRAINT_ENFORCED(con)	((con)->conenforced)
 #define MIGSPEC_CONSTRAINT_PERIOD(con)		((con)->conperiod)
 #define MIGSPEC_NOT_NULL_CONSTRAINTS		true
+#define MIGSPEC_PARTITIONED_FK_NOT_VALID	true
+#define MIGSPEC_RAW_WITHOUT_OVERLAPS(con)	((con)->without_overlaps)
+#define MIGSPEC_RAW_ENFORCED(con)			((con)->is_enforced)
+#define MIGSPEC_RAW_GENERATED_KIND(con)		((con)->generated_kind)
+#define MIGSPEC_RAW_SET_NOT_ENFORCED(con)	((con)->is_enforced = false)
+#define MIGSPEC_IS_NOT_ENFORCED(con)		((con)->contype == CONSTR_ATTR_NOT_ENFORCED)
 #else
 #define MIGSPEC_CONSTRAINT_ENFORCED(con)	true
 #define MIGSPEC_CONSTRAINT_PERIOD(con)		false
 #define MIGSPEC_NOT_NULL_CONSTRAINTS		false
+#define MIGSPEC_PARTITIONED_FK_NOT_VALID	false
+#define MIGSPEC_RAW_WITHOUT_OVERLAPS(con)	false
+#define MIGSPEC_RAW_ENFORCED(con)			true
+#define MIGSPEC_RAW_GENERATED_KIND(con)		ATTRIBUTE_GENERATED_STORED
+#define MIGSPEC_RAW_SET_NOT_ENFORCED(con)	((void) 0)
+#define MIGSPEC_IS_NOT_ENFORCED(con)		false
 #endif
 
 /* one function for all classes since 16 */
@@ -77,6 +159,13 @@ migspec_owns_relation(Oid relid, Oid roleid)
 #endif
 }
 
+/* the i-th session, from 1; new name since 16 */
+#if PG_VERSION_NUM >= 160000
+#define migspec_local_beentry(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define migspec_local_beentry(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
 /* a statistics target, -1 for the default, which is NULL since 17 */
 static inline int
 migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
@@ -90,6 +179,34 @@ migspec_stattarget(int cacheid, HeapTuple tuple, AttrNumber attno)
 	return isnull ? -1 : DatumGetInt32(datum);
 #endif
 }
+
+/* what transformRelOptions() takes names of namespaces as */
+#if PG_VERSION_NUM >= 180000
+typedef const char *const MigspecOptionNamespace;
+#else
+typedef char *MigspecOptionNamespace;
+#endif
+
+/* the strategy of PARTITION BY is a word before 16 */
+#if PG_VERSION_NUM >= 160000
+#define MIGSPEC_PARTITION_STRATEGY(spec)	((char) (spec)->strategy)
+#else
+#define MIGSPEC_PARTITION_STRATEGY(spec)	((spec)->strategy[0])
+#endif
+
+/* since 17 */
+#if PG_VERSION_NUM >= 170000
+#define MIGSPEC_SET_EXPRESSION
+#define MIGSPEC_PARTITIONED_IDENTITY	true
+#define MIGSPEC_PARTITIONED_METHOD		true
+#define MIGSPEC_PARTITIONED_EXCLUSION	true
+#define MIGSPEC_REWRITE_NEEDS_ROW_TYPE	true
+#else
+#define MIGSPEC_PARTITIONED_IDENTITY	false
+#define MIGSPEC_PARTITIONED_METHOD		false
+#define MIGSPEC_PARTITIONED_EXCLUSION	false
+#define MIGSPEC_REWRITE_NEEDS_ROW_TYPE	false
+#endif
 
 /* arguments of hooks, for a function that is one and calls another */
 #if PG_VERSION_NUM >= 180000
@@ -136,6 +253,13 @@ typedef RangeTblEntry MigspecPermissions;
 	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
 #define MIGSPEC_UTILITY_ARGS \
 	pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
+
+/* generated columns that store nothing */
+#define MIGSPEC_VIRTUAL_COLUMNS		(PG_VERSION_NUM >= 180000)
+
+/* VACUUM and ANALYZE go to the children of any table, not only of partitioned
+ * ones, since 18 */
+#define MIGSPEC_VACUUM_CHILDREN		(PG_VERSION_NUM >= 180000)
 
 /*
  * Wait events with names of their own exist since 17.  "cache" is a static

@@ -50,4 +50,9 @@
 #define ERRCODE_MIGSPEC_VERSION_MISMATCH		MAKE_SQLSTATE('M', 'G', '4', '0', '9')
 #define ERRCODE_MIGSPEC_WORKER_FAILED			MAKE_SQLSTATE('M', 'G', '4', '1', '0')
 
+/* guards */
+#define ERRCODE_MIGSPEC_PHASE_GUARD				MAKE_SQLSTATE('M', 'G', '5', '0', '1')
+#define ERRCODE_MIGSPEC_GUARD_WORK				MAKE_SQLSTATE('M', 'G', '5', '0', '2')
+#define ERRCODE_MIGSPEC_GUARD_WAIT				MAKE_SQLSTATE('M', 'G', '5', '0', '3')
+
 #endif							/* MIGSPEC_ERRORS_H */

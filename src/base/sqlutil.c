@@ -23,6 +23,8 @@
 #include "base/errors.h"
 #include "base/sqlutil.h"
 
+bool		migspec_sql_read_only = false;
+
 /*
  * Run one statement through SPI, which must be connected; returns the number
  * of rows processed.  See sqlutil.h.
@@ -45,7 +47,7 @@ migspec_sql(const char *statement, int nparams, const MigspecParam *params)
 	}
 
 	result = SPI_execute_with_args(statement, nparams, types, values, nulls,
-								   false, 0);
+								   migspec_sql_read_only, 0);
 	if (result < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -375,4 +377,28 @@ migspec_relation_owner(Oid relid)
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/*
+ * The parts of a comma-separated list; see sqlutil.h.
+ */
+List *
+migspec_split_list(const char *s)
+{
+	static const char blanks[] = " \t\r\n\"";
+	List	   *parts = NIL;
+
+	while (s != NULL && *s != '\0')
+	{
+		const char *end = s + strcspn(s, ",");
+		const char *next = *end == ',' ? end + 1 : end;
+
+		s += strspn(s, blanks);
+		while (end > s && strchr(blanks, end[-1]) != NULL)
+			end--;
+		if (end > s)
+			parts = lappend(parts, pnstrdup(s, end - s));
+		s = next;
+	}
+	return parts;
 }

@@ -49,6 +49,13 @@ migspec_text_param(const char *s)
 	lengthof(((MigspecParam[]) {__VA_ARGS__})), (MigspecParam[]) {__VA_ARGS__}
 
 /*
+ * While set, migspec_sql() only reads, with the active snapshot, and leaves
+ * the command counter alone: for calls in the middle of somebody else's
+ * command.
+ */
+extern bool migspec_sql_read_only;
+
+/*
  * Run one statement through SPI, which must be connected.  Errors out unless
  * it completes.  Returns the number of rows processed; results are in
  * SPI_tuptable.  The statement gets a new snapshot (read_only = false).
@@ -96,6 +103,12 @@ extern char *migspec_literal(const char *s);
 
 /* type name for SQL text, qualified, with its typmod */
 extern char *migspec_type_name(Oid type, int32 typmod);
+
+/*
+ * The parts of a comma-separated list (List of char *), without the blanks and
+ * double quotes around them; empty ones are left out.
+ */
+extern List *migspec_split_list(const char *s);
 
 /* text[] Datum from a List of char * */
 extern Datum migspec_text_array(List *strings);

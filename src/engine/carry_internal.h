@@ -95,9 +95,6 @@ extern char *migspec_carry_old_expr(const MigspecCarry *carry, Node *expr);
 extern char *migspec_carry_expr_problem(const MigspecCarry *carry, Node *expr);
 extern bool migspec_carry_expr_converts(const MigspecCarry *carry, Node *expr);
 extern bool migspec_carry_expr_reads_table(Node *expr, Oid relid);
-extern char *migspec_carry_fill_params(const char *text,
-									   const char *(*fill) (int n, void *arg),
-									   void *arg);
 
 extern char *migspec_carry_options(Datum options);
 

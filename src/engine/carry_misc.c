@@ -49,6 +49,7 @@
 #include "base/sqlutil.h"
 #include "engine/carry_internal.h"
 #include "engine/tables.h"
+#include "expr/params.h"
 
 /* One row of a catalog that has no cache, or no copy of what we need */
 typedef struct CatalogRow
@@ -400,7 +401,7 @@ default_text(const MigspecCarry *carry, char **problem)
 	if (migspec_carry_is_cast(op) &&
 		can_coerce_type(1, &type, &carry->new_type, COERCION_ASSIGNMENT))
 		return text;
-	text = migspec_carry_fill_params(op->up_sql, default_for_param, &context);
+	text = migspec_fill_params(op->up_sql, default_for_param, &context);
 
 	if (context.uses > 1 && contain_volatile_functions(tree))
 		*problem = pstrdup("it is volatile, and \"up\" reads it more than once");

@@ -23,14 +23,12 @@
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
-#include "common/keywords.h"
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
 #include "parser/parser.h"
-#include "parser/scanner.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -40,12 +38,7 @@
 #include "base/compat.h"
 #include "base/sqlutil.h"
 #include "engine/carry_internal.h"
-
-/*
- * The scanner's code for "$n".  It is fixed: gram.y lists the tokens that are
- * no keywords first, so that PL/pgSQL can share the scanner.
- */
-#define TOKEN_PARAM 267
+#include "expr/params.h"
 
 /* added to the number of a parameter that is used in a subquery */
 #define IN_SUBQUERY (MaxHeapAttributeNumber + 1)
@@ -221,36 +214,6 @@ deparse_with_params(const MigspecCarry *carry, Node *expr)
 }
 
 /*
- * Replace every "$n" of an SQL text by what fill(n, arg) returns.
- */
-char *
-migspec_carry_fill_params(const char *text,
-						  const char *(*fill) (int n, void *arg), void *arg)
-{
-	StringInfoData result;
-	core_yyscan_t scanner;
-	core_yy_extra_type extra;
-	core_YYSTYPE value;
-	YYLTYPE		location;
-	int			token;
-	int			copied = 0;
-
-	initStringInfo(&result);
-	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
-	while ((token = core_yylex(&value, &location, scanner)) != 0)
-	{
-		if (token != TOKEN_PARAM)
-			continue;
-		appendBinaryStringInfo(&result, text +copied, location - copied);
-		appendStringInfoString(&result, fill(value.ival, arg));
-		copied = location + 1 + strspn(text +location + 1, "0123456789");
-	}
-	scanner_finish(scanner);
-	appendStringInfoString(&result, text +copied);
-	return result.data;
-}
-
-/*
  * In a subquery the bare name could mean another column, so it is qualified by
  * the table there; elsewhere it must not be, since a constraint of a
  * partitioned table is read once more for each partition.
@@ -282,9 +245,9 @@ plain_param(int n, void *arg)
 char *
 migspec_carry_new_expr(const MigspecCarry *carry, Node *expr)
 {
-	return migspec_carry_fill_params(deparse_with_params(carry, expr),
-									 column_of_param,
-									 unconstify(MigspecCarry *, carry));
+	return migspec_fill_params(deparse_with_params(carry, expr),
+							   column_of_param,
+							   unconstify(MigspecCarry *, carry));
 }
 
 /*
@@ -355,8 +318,8 @@ migspec_carry_expr_problem(const MigspecCarry *carry, Node *expr)
 		if (migspec_carry_operation(carry, carry->relid, i + 1) != NULL)
 			types[i] = migspec_carry_new_type(carry, carry->relid, i + 1);
 	}
-	text = migspec_carry_fill_params(deparse_with_params(carry, expr),
-									 plain_param, NULL);
+	text = migspec_fill_params(deparse_with_params(carry, expr),
+							   plain_param, NULL);
 
 	return try_prepare(psprintf("SELECT %s FROM ONLY %s", text, carry->table),
 					   natts, types);

@@ -70,6 +70,15 @@ typedef struct Attempt
 	LOCKMODE	mode;
 	List	   *blockers;		/* who was in the way; see blockers.h */
 } Attempt;
+/* statements of migrations that are running, one inside the other */
+static int	running = 0;
+
+/* see ddl.h */
+bool
+migspec_ddl_running(void)
+{
+	return running > 0;
+}
 
 /*
  * Give lock waits at most so many milliseconds, until the end of the
@@ -308,7 +317,16 @@ migspec_ddl_step(const MigspecStep *step, bool undo)
 		migspec_become_extension(&identity);
 	else
 		migspec_become_owner_for_ddl(migspec_relation_owner(step->relid), &identity);
-	migspec_sql(statement, 0, NULL);
+	running++;
+	PG_TRY();
+	{
+		migspec_sql(statement, 0, NULL);
+	}
+	PG_FINALLY();
+	{
+		running--;
+	}
+	PG_END_TRY();
 	migspec_restore_identity(&identity);
 	SPI_finish();
 
@@ -351,7 +369,16 @@ migspec_ddl_toplevel(const char *statement)
 	portal->visible = false;
 	PortalDefineQuery(portal, NULL, statement, CreateCommandTag(parsed->stmt), plans, NULL);
 	PortalStart(portal, NULL, 0, InvalidSnapshot);
-	MIGSPEC_PORTAL_RUN(portal, FETCH_ALL, true, None_Receiver, None_Receiver, &completion);
+	running++;
+	PG_TRY();
+	{
+		MIGSPEC_PORTAL_RUN(portal, FETCH_ALL, true, None_Receiver, None_Receiver, &completion);
+	}
+	PG_FINALLY();
+	{
+		running--;
+	}
+	PG_END_TRY();
 	PortalDrop(portal, false);
 	CommitTransactionCommand();
 

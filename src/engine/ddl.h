@@ -33,6 +33,12 @@ typedef struct MigspecLockTarget
 extern void migspec_ddl_run(const MigspecMigration *migration, const char *what,
 							List *targets, void (*work) (void *arg), void *arg);
 
+/*
+ * Is this process inside a statement that a migration runs?  The guards let
+ * those pass.
+ */
+extern bool migspec_ddl_running(void);
+
 /* Run one step's statement, or its undo, through SPI, with the right identity */
 extern void migspec_ddl_step(const MigspecStep *step, bool undo);
 

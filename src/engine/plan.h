@@ -50,6 +50,9 @@ extern MigspecStep *migspec_plan_add(MigspecPlan *plan, MigspecPhase phase,
 /* plan_steps.c: the steps of all changes */
 extern void migspec_plan_steps(MigspecPlan *plan);
 
+/* does the sync trigger keep the operation's columns in this phase? */
+extern bool migspec_plan_is_synchronised(const MigspecOperation *op, MigspecPhase phase);
+
 /* estimated rows of a table, with its partitions */
 extern double migspec_table_rows(Oid relid);
 

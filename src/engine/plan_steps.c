@@ -67,8 +67,8 @@ migspec_plan_add(MigspecPlan *plan, MigspecPhase phase, Oid relid,
  * Does the sync trigger keep this operation's columns in this phase?  Once
  * the old applications are gone, an added column has a default of its own.
  */
-static bool
-is_synchronised(const MigspecOperation *op, MigspecPhase phase)
+bool
+migspec_plan_is_synchronised(const MigspecOperation *op, MigspecPhase phase)
 {
 	if (op->up == NULL || phase == MIGSPEC_PLANNED || phase == MIGSPEC_FINISHED)
 		return false;
@@ -169,7 +169,7 @@ trigger_sql(const MigspecPlan *plan, Oid relid, MigspecPhase phase, bool exists)
 		{
 			MigspecOperation *op = lfirst(lc);
 
-			if (op->relid != relid || !is_synchronised(op, phase) ||
+			if (op->relid != relid || !migspec_plan_is_synchronised(op, phase) ||
 				(op->old_name == NULL) != (added == 1))
 				continue;
 			any = true;

@@ -57,6 +57,8 @@ CREATE TABLE migspec.migration (
 	allow_irreversible boolean NOT NULL DEFAULT false,
 	contract_grace interval NOT NULL DEFAULT '24 hours',
 	finish_after timestamptz,
+	/* when somebody last did what the phase guard forbids */
+	overridden_at timestamptz,
 	/* steering of the worker */
 	paused		boolean NOT NULL DEFAULT false,
 	strategy	text NOT NULL DEFAULT 'window'

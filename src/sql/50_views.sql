@@ -20,7 +20,7 @@ SELECT m.name, m.owner, m.phase, m.phase_since,
 	m.operations, m.paused, m.strategy, m.max_rows_per_second, m.conflict_policy,
 	m.conflicts + (SELECT coalesce(sum(migspec.conflicts_pending(o.id)), 0)::bigint
 		FROM migspec.operation AS o WHERE o.migration_id = m.id) AS conflicts,
-	m.allow_irreversible, m.contract_grace, m.finish_after,
+	m.allow_irreversible, m.contract_grace, m.finish_after, m.overridden_at,
 	m.verified_at, m.rows_compared, m.rows_differing,
 	m.failures, m.retry_at, m.last_error_at, m.last_step, m.last_sqlstate,
 	CASE WHEN p.allowed THEN m.last_error END AS last_error,

@@ -22,7 +22,7 @@ environment=(
 # Sizes and seeds of tests, which a person may set.
 while IFS= read -r setting; do
 	environment+=("$setting")
-done < <(env | grep -E '^MIGSPEC_(ROWS|ORACLE_[A-Z]+)=' || true)
+done < <(env | grep -E '^MIGSPEC_(ROWS|(ORACLE|DDL)_[A-Z]+)=' || true)
 
 if ! unshare --mount --pid --fork mount -t tmpfs none /mnt 2>/dev/null; then
 	exec chroot "$root" "${environment[@]}" "$@"

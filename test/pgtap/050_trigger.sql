@@ -36,10 +36,13 @@ SELECT is_empty($$SELECT proname FROM pg_proc WHERE pronamespace = 'migspec'::re
 SELECT is(m.owner, 'table_owner'::regrole, 'and so does the migration') FROM migspec.migration m WHERE name = 'trigger';
 SELECT results_eq('SELECT relation FROM migspec.target', $$VALUES ('app.memo'::regclass)$$, 'the table is held');
 
--- columns that the trigger uses are safe from others
+-- columns that the trigger uses are safe from others, also where nobody guards them
+SELECT throws_ok('ALTER TABLE app.memo DROP COLUMN content', 'MG501', NULL, 'the guard keeps the old column');
+SET migspec.phase_guard = off;
 SELECT throws_ok('ALTER TABLE app.memo DROP COLUMN content', '2BP01', NULL, 'the old column cannot be dropped');
 SELECT throws_ok('ALTER TABLE app.memo DROP COLUMN content_text', '2BP01', NULL, 'nor the new one');
 SELECT throws_ok('ALTER TABLE app.memo ALTER content TYPE varchar(3)', NULL, NULL, 'nor its type be changed');
+RESET migspec.phase_guard;
 SELECT lives_ok('ALTER TABLE app.memo ADD COLUMN other text DEFAULT ''x''', 'other columns come');
 SELECT lives_ok('ALTER TABLE app.memo DROP COLUMN other', 'and go');
 

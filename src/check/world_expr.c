@@ -1,0 +1,308 @@
+/*-------------------------------------------------------------------------
+ *
+ * world_expr.c
+ *		Expressions over the columns of a table in a world.
+ *
+ * The table may exist only in the world, or have other columns there than in
+ * the catalog.  So a raw expression is analysed against a made-up sub-select
+ * whose n-th column is the table's n-th, which gives the same Vars that the
+ * server would have made for the table: varno 1, varattno as in the table.
+ *
+ * Parse analysis and simplification run in the backend of the caller, with
+ * its rights; constant calls of immutable functions are evaluated, as the
+ * server does when it plans a query.  Everything here may raise errors, and
+ * so is called within migspec_check_try().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "catalog/heap.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_relation.h"
+#include "utils/builtins.h"
+#include "utils/ruleutils.h"
+
+#include "check/check.h"
+#include "check/world.h"
+#include "expr/params.h"
+
+/*
+ * Numbers of parameters that stand for columns: system columns have negative
+ * numbers, and the whole row is 0.
+ */
+#define PARAM_OF_COLUMN(attno) ((attno) - FirstLowInvalidHeapAttributeNumber)
+#define COLUMN_OF_PARAM(n) ((n) + FirstLowInvalidHeapAttributeNumber)
+
+/*
+ * The name in the last part of a reference, or NULL.
+ */
+static const char *
+field_name(const ColumnRef *cref, int n)
+{
+	Node	   *field = n < list_length(cref->fields) ? list_nth(cref->fields, n) : NULL;
+
+	return field != NULL && IsA(field, String) ? strVal(field) : NULL;
+}
+
+/*
+ * Before the sub-select is asked: the whole row gets its row type, system
+ * columns are known, and nothing can be said about a column whose type only
+ * the script creates.
+ */
+static Node *
+resolve_special(ParseState *pstate, ColumnRef *cref)
+{
+	MigspecWorldTable *table = pstate->p_ref_hook_state;
+	const char *first = field_name(cref, 0);
+	const char *last = field_name(cref, list_length(cref->fields) - 1);
+	const		FormData_pg_attribute *att;
+
+	for (int i = 0; i < list_length(cref->fields); i++)
+	{
+		const char *name = field_name(cref, i);
+		MigspecWorldColumn *column = name != NULL ? migspec_world_column(table, name) : NULL;
+
+		if (column != NULL && !OidIsValid(column->type))
+			migspec_check_give_up(table->world);
+	}
+	if (first == NULL || last == NULL || list_length(cref->fields) > 2 ||
+		migspec_world_column(table, last) != NULL)
+		return NULL;
+	if (list_length(cref->fields) == 1 && strcmp(first, table->name) == 0 &&
+		OidIsValid(table->row_type))
+		return (Node *) makeVar(1, InvalidAttrNumber, table->row_type, -1, InvalidOid, 0);
+	if (list_length(cref->fields) == 2 && strcmp(first, table->name) != 0)
+		return NULL;
+	att = SystemAttributeByName(last);
+	return att == NULL ? NULL :
+		(Node *) makeVar(1, att->attnum, att->atttypid, att->atttypmod,
+						 att->attcollation, 0);
+}
+
+/*
+ * The sub-select with the table's columns.
+ */
+static void
+add_columns(ParseState *pstate, MigspecWorldTable *table)
+{
+	Query	   *query = makeNode(Query);
+	ParseNamespaceItem *nsitem;
+	ListCell   *lc;
+
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->jointree = makeFromExpr(NIL, NULL);
+	foreach(lc, table->columns)
+	{
+		MigspecWorldColumn *column = lfirst(lc);
+		bool		known = !column->dropped && OidIsValid(column->type);
+		Const	   *value = known ?
+		makeNullConst(column->type, column->typmod, column->collation) :
+		makeNullConst(INT4OID, -1, InvalidOid);
+		char	   *name = column->dropped ?
+		psprintf("........pg.dropped.%d........", column->attno) : column->name;
+
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) value, column->attno,
+													name, false));
+	}
+	nsitem = addRangeTableEntryForSubquery(pstate, query, makeAlias(table->name, NIL),
+										   false, true);
+	addNSItemToQuery(pstate, nsitem, true, true, true);
+	pstate->p_pre_columnref_hook = resolve_special;
+	pstate->p_ref_hook_state = table;
+}
+
+/*
+ * What the server demands of the expression of a generated column, see
+ * cookDefault() in catalog/heap.c.
+ */
+static void
+check_generated(MigspecWorldTable *table, Node *expr)
+{
+	ListCell   *lc;
+
+	foreach(lc, migspec_world_mentions(table, expr))
+	{
+		MigspecWorldColumn *column = migspec_world_column_no(table, lfirst_int(lc));
+
+		if (column != NULL && column->generated != '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("cannot use generated column \"%s\" in column generation expression",
+							column->name),
+					 errdetail("A generated column cannot reference another generated column.")));
+	}
+	if (contain_mutable_functions((Node *) expression_planner(copyObject((Expr *) expr))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("generation expression is not immutable")));
+}
+
+Node *
+migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, Node *raw,
+				   ParseExprKind kind, Oid type, int32 typmod)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	Node	   *expr;
+
+	if (table != NULL)
+		add_columns(pstate, table);
+	expr = transformExpr(pstate, copyObject(raw), kind);
+	if (OidIsValid(type))
+	{
+		Oid			given = exprType(expr);
+
+		expr = coerce_to_target_type(pstate, expr, given, type, typmod,
+									 COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+		if (expr == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("expression is of type %s, but type %s is needed",
+							format_type_be(given), format_type_be(type)),
+					 errhint("You will need to rewrite or cast the expression.")));
+	}
+	assign_expr_collations(pstate, expr);
+	if (kind == EXPR_KIND_GENERATED_COLUMN && table != NULL)
+		check_generated(table, expr);
+	free_parsestate(pstate);
+	return expr;
+}
+
+bool
+migspec_world_is_volatile(Node *cooked)
+{
+	return contain_volatile_functions((Node *)
+									  expression_planner((Expr *) copyObject(cooked)));
+}
+
+List *
+migspec_world_mentions(const MigspecWorldTable *table, Node *cooked)
+{
+	Bitmapset  *numbers = NULL;
+	bool		whole_row;
+	List	   *attnos = NIL;
+	ListCell   *lc;
+
+	pull_varattnos(cooked, 1, &numbers);
+	whole_row = bms_is_member(-FirstLowInvalidHeapAttributeNumber, numbers);
+	foreach(lc, table->columns)
+	{
+		MigspecWorldColumn *column = lfirst(lc);
+
+		if (!column->dropped &&
+			(whole_row ||
+			 bms_is_member(column->attno - FirstLowInvalidHeapAttributeNumber, numbers)))
+			attnos = lappend_int(attnos, column->attno);
+	}
+	return attnos;
+}
+
+/*
+ * The test that a column is not null.  That of a composite column is not the
+ * one of the SQL standard, hence argisrow is false for it, too.
+ */
+static NullTest *
+not_null_test(const MigspecWorldColumn *column)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = (Expr *) makeVar(1, column->attno, column->type, column->typmod,
+								 column->collation, 0);
+	test->nulltesttype = IS_NOT_NULL;
+	test->argisrow = false;
+	test->location = -1;
+	return test;
+}
+
+bool
+migspec_world_proves(MigspecWorldTable *table, List *quals)
+{
+	List	   *known = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+	{
+		MigspecWorldColumn *column = lfirst(lc);
+
+		if (column->not_null && column->not_null_valid && !column->dropped)
+			known = lappend(known, not_null_test(column));
+	}
+	foreach(lc, table->constraints)
+	{
+		MigspecWorldConstraint *con = lfirst(lc);
+		Node	   *expr;
+
+		if (con->dropped || con->type != CONSTRAINT_CHECK || !con->validated ||
+			!con->enforced || con->expr == NULL)
+			continue;
+		/* in the same form as the conditions that are to be proved */
+		expr = eval_const_expressions(NULL, copyObject(con->expr));
+		expr = (Node *) canonicalize_qual((Expr *) expr, true);
+		known = list_concat(known, make_ands_implicit((Expr *) expr));
+	}
+	return predicate_implied_by(quals, known, true);
+}
+
+bool
+migspec_world_proves_not_null(MigspecWorldTable *table, AttrNumber attno)
+{
+	MigspecWorldColumn *column = migspec_world_column_no(table, attno);
+
+	return column != NULL &&
+		migspec_world_proves(table, list_make1(not_null_test(column)));
+}
+
+static Node *
+columns_to_params(Node *node, void *context)
+{
+	Param	   *param;
+	Var		   *var;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Var))
+		return expression_tree_mutator(node, columns_to_params, context);
+	var = (Var *) node;
+	param = makeNode(Param);
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = PARAM_OF_COLUMN(var->varattno);
+	param->paramtype = var->vartype;
+	param->paramtypmod = var->vartypmod;
+	param->paramcollid = var->varcollid;
+	param->location = -1;
+	return (Node *) param;
+}
+
+static const char *
+name_of_param(int n, void *arg)
+{
+	const MigspecWorldTable *table = arg;
+	AttrNumber	attno = COLUMN_OF_PARAM(n);
+	MigspecWorldColumn *column;
+
+	if (attno == InvalidAttrNumber)
+		return psprintf("%s.*", quote_identifier(table->name));
+	if (attno < 0)
+		return NameStr(SystemAttributeDefinition(attno)->attname);
+	column = migspec_world_column_no(table, attno);
+	return column != NULL ? quote_identifier(column->name) : "???";
+}
+
+char *
+migspec_world_deparse(const MigspecWorldTable *table, Node *cooked)
+{
+	char	   *sql = deparse_expression(columns_to_params(cooked, NULL), NIL, false, false);
+
+	return migspec_fill_params(sql, name_of_param,
+							   unconstify(MigspecWorldTable *, table));
+}

@@ -43,10 +43,14 @@
 #define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	true
 #define MIGSPEC_PARTITIONED_LOGGED			false
 #define MIGSPEC_DEFERRABLE_ALWAYS_RECURSES	false
+#define MIGSPEC_FK_COMPARES_COLLATIONS		true
+#define MIGSPEC_RAW_PERIOD(con)				((con)->fk_with_period)
 #else
 #define MIGSPEC_ADD_CONSTRAINT_LOCKS_ALL	false
 #define MIGSPEC_PARTITIONED_LOGGED			true
 #define MIGSPEC_DEFERRABLE_ALWAYS_RECURSES	true
+#define MIGSPEC_FK_COMPARES_COLLATIONS		false
+#define MIGSPEC_RAW_PERIOD(con)				false
 #endif
 
 /* virtual generated columns exist since 18 */

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/reloptions.h"
+#include "access/transam.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
@@ -162,6 +163,22 @@ take_constraint(NewColumn *column, const Constraint *constraint)
 	}
 }
 
+/* see alter_table.h */
+void
+migspec_check_virtual_type(const char *column, Oid type)
+{
+	if (OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("virtual generated column \"%s\" cannot have a domain type", column)));
+	if (type >= FirstUnpinnedObjectId)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("virtual generated column \"%s\" cannot have a user-defined type",
+						column),
+				 errdetail("Virtual generated columns that make use of user-defined types are not yet supported.")));
+}
+
 static NewColumn
 read_column(MigspecStatement *stmt, ColumnDef *def)
 {
@@ -186,6 +203,8 @@ read_column(MigspecStatement *stmt, ColumnDef *def)
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("column \"%s\" has pseudo-type %s", def->colname,
 						format_type_be(column.type))));
+	if (column.generated == ATTRIBUTE_GENERATED_VIRTUAL)
+		migspec_check_virtual_type(def->colname, column.type);
 	return column;
 }
 

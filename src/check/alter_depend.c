@@ -94,7 +94,20 @@ migspec_alter_check_dependents(MigspecAlter *alter, MigspecWorldTable *table,
 	ScanKeyData key[3];
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	List	   *users;
 
+	users = migspec_new_users(table, column->attno);
+	if (users != NIL)
+	{
+		char	   *name = psprintf("view %s", migspec_world_table_name(linitial(users)));
+
+		migspec_check_fact(alter->stmt, RULE_DEPENDENT_OBJECTS, table,
+						   column->name)->detail = name;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot alter type of a column used by a view or rule"),
+				 errdetail("%s depends on column \"%s\"", name, column->name)));
+	}
 	if (!OidIsValid(table->oid) || column->is_new)
 		return;
 	catalog = table_open(DependRelationId, AccessShareLock);

@@ -484,6 +484,14 @@ migspec_alter_not_null_inherit(MigspecAlter *alter, MigspecWorldConstraint *cons
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("not-null constraint \"%s\" on partitioned table \"%s\" cannot be NO INHERIT",
 						constraint->name, table->name)));
+	if (no_inherit && migspec_is_inherited(table, column->name) &&
+		migspec_not_null_constraint(table->parent,
+									migspec_map_attno(table, table->parent,
+													  column->attno)) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot alter inherited constraint \"%s\" on relation \"%s\"",
+						constraint->name, table->name)));
 	if (no_inherit == constraint->no_inherit)
 		return;
 	migspec_world_remember(table);

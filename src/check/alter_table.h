@@ -176,6 +176,9 @@ extern List *migspec_alter_typed_tables(MigspecWorldTable *type, DropBehavior be
 extern void migspec_alter_index(MigspecStatement *stmt, AlterTableStmt *tree,
 								MigspecWorldIndex *index);
 
+/* since 18: what a virtual generated column cannot be of; raises an error */
+extern void migspec_check_virtual_type(const char *column, Oid type);
+
 /* alter_column.c: parse analysis; NULL if it fails for what the script creates */
 extern Node *migspec_alter_cook(MigspecWorldTable *table, Node *raw, ParseExprKind kind,
 								Oid type, int32 typmod);
@@ -328,6 +331,10 @@ typedef struct MigspecKeyMatch
  */
 extern bool migspec_match_keys(Oid opclass, Oid referenced, Oid referencing,
 							   MigspecKeyMatch *match);
+
+/* since 18, both collations must mean the same equality; raises if not */
+extern void migspec_check_collations(const char *constraint, Oid referenced,
+									 Oid referencing);
 
 /* lock the table, and its partitions */
 extern void migspec_lock_referenced(MigspecAlter *alter, MigspecWorldTable *referenced,

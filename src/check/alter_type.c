@@ -153,6 +153,8 @@ prepare_one(MigspecAlter *alter, MigspecAltered *altered, AlterTableCmd *cmd,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("identity column type must be smallint, integer, or bigint")));
 
+	if (column->generated == ATTRIBUTE_GENERATED_VIRTUAL)
+		migspec_check_virtual_type(column->name, type);
 	if (column->generated != ATTRIBUTE_GENERATED_VIRTUAL && has_rows)
 	{
 		altered->new_values = true;
@@ -608,15 +610,16 @@ matches_of(MigspecAlter *alter, const MigspecWorldConstraint *key, bool old)
 		Oid			opclass = InvalidOid;
 		Oid			from;
 		Oid			to;
-		Oid			collation;
+		Oid			of_from;
+		Oid			of_to;
 
 		for (int i = 0; index != NULL && i < index->nkeys; i++)
 		{
 			if (index->attnos[i] == lfirst_int(referenced))
 				opclass = index->opclasses[i];
 		}
-		column_type(alter, key->referenced, lfirst_int(referenced), old, &to, &collation);
-		column_type(alter, key->table, lfirst_int(referencing), old, &from, &collation);
+		column_type(alter, key->referenced, lfirst_int(referenced), old, &to, &of_to);
+		column_type(alter, key->table, lfirst_int(referencing), old, &from, &of_from);
 		if (OidIsValid(from) && OidIsValid(to) &&
 			!migspec_match_keys(opclass, to, from, match) && !old)
 			ereport(ERROR,
@@ -624,6 +627,8 @@ matches_of(MigspecAlter *alter, const MigspecWorldConstraint *key, bool old)
 					 errmsg("foreign key constraint \"%s\" cannot be implemented", key->name),
 					 errdetail("Key columns of the referencing and of the referenced table are of incompatible types: %s and %s.",
 							   format_type_be(from), format_type_be(to))));
+		if (!old)
+			migspec_check_collations(key->name, of_to, of_from);
 		matches = lappend(matches, match);
 	}
 	return matches;

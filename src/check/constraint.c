@@ -231,6 +231,14 @@ set_columns(MigspecWorldIndex *index, const Constraint *new)
 			key_column(table, excludes ? elem->name : strVal(lfirst(cell)));
 
 			index->attnos[i] = column->attno;
+			if (column->generated == ATTRIBUTE_GENERATED_VIRTUAL)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 excludes ?
+						 errmsg("indexes on virtual generated columns are not supported") :
+						 new->contype == CONSTR_PRIMARY ?
+						 errmsg("primary keys on virtual generated columns are not supported") :
+						 errmsg("unique constraints on virtual generated columns are not supported")));
 			set_key(index, i, column->type, column->collation, elem);
 		}
 		else

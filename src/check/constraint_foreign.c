@@ -92,6 +92,21 @@ migspec_match_keys(Oid opclass, Oid referenced, Oid referencing, MigspecKeyMatch
 
 /* see alter_table.h */
 void
+migspec_check_collations(const char *constraint, Oid referenced, Oid referencing)
+{
+	if (!MIGSPEC_FK_COMPARES_COLLATIONS || referenced == referencing ||
+		!OidIsValid(referenced) || !OidIsValid(referencing) ||
+		(get_collation_isdeterministic(referenced) &&
+		 get_collation_isdeterministic(referencing)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_COLLATION_MISMATCH),
+			 errmsg("foreign key constraint \"%s\" cannot be implemented", constraint),
+			 errdetail("If either collation is nondeterministic, then both collations have to be the same.")));
+}
+
+/* see alter_table.h */
+void
 migspec_lock_referenced(MigspecAlter *alter, MigspecWorldTable *referenced, LOCKMODE lock)
 {
 	ListCell   *cell;
@@ -434,7 +449,7 @@ find_columns(const MigspecWorldTable *table, List *names)
  * The unique index over just these columns.  See transformFkeyCheckAttrs().
  */
 static MigspecWorldIndex *
-find_key(const MigspecWorldTable *table, List *attnos)
+find_key(const MigspecWorldTable *table, List *attnos, bool period)
 {
 	bool		deferrable = false;
 	ListCell   *cell;
@@ -443,7 +458,7 @@ find_key(const MigspecWorldTable *table, List *attnos)
 	{
 		MigspecWorldIndex *index = lfirst(cell);
 		bool		fits = !index->dropped && index->nkeys == list_length(attnos) &&
-		(index->unique || index->exclusion) && index->valid &&
+		(period ? index->exclusion : index->unique) && index->valid &&
 		index->expressions == NIL && index->predicate == NULL;
 
 		for (int i = 0; fits && i < index->nkeys; i++)
@@ -497,7 +512,13 @@ find_referenced(MigspecWorldConstraint *key, const Constraint *new)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
 				 errmsg("number of referencing and referenced columns for foreign key disagree")));
-	return new->pk_attrs == NIL ? primary->index : find_key(table, attnos);
+	if (new->pk_attrs != NIL)
+		return find_key(table, attnos, MIGSPEC_RAW_PERIOD(new));
+	if (primary->index->exclusion && !MIGSPEC_RAW_PERIOD(new))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("foreign key uses PERIOD on the referenced table but not the referencing table")));
+	return primary->index;
 }
 
 /*
@@ -537,6 +558,7 @@ check_types(MigspecAlter *alter, const MigspecWorldConstraint *key,
 					 errdetail("Key columns \"%s\" of the referencing table and \"%s\" of the referenced table are of incompatible types: %s and %s.",
 							   from->name, to->name, format_type_be(from->type),
 							   format_type_be(to->type))));
+		migspec_check_collations(key->name, to->collation, from->collation);
 		if (getBaseType(from->type) != getBaseType(to->type))
 			migspec_check_fact(alter->stmt, RULE_FK_TYPE_MISMATCH, key->table,
 							   key->name)->detail =

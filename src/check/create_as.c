@@ -350,6 +350,8 @@ create_relation(MigspecStatement *stmt, IntoClause *into, Node *query, char kind
 	table = migspec_world_add_table(stmt->world, into->rel, kind);
 	table->is_empty = into->skipData;
 	set_columns(table, columns, into->colNames);
+	if (kind == RELKIND_MATVIEW)
+		migspec_note_uses(table, query);
 }
 
 /* see statements.h */
@@ -435,6 +437,7 @@ migspec_analyse_create_view(MigspecStatement *stmt)
 		migspec_refuse_duplicate(stmt, create->view);
 		view = migspec_world_add_table(stmt->world, create->view, RELKIND_VIEW);
 		set_columns(view, columns, create->aliases);
+		migspec_note_uses(view, create->query);
 		return;
 	}
 
@@ -443,6 +446,7 @@ migspec_analyse_create_view(MigspecStatement *stmt)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a view", view->name)));
 	migspec_lock_target(stmt, view, AccessExclusiveLock);
+	migspec_note_uses(view, create->query);
 	migspec_check_fact(stmt, RULE_POLICY_DDL, view,
 					   psprintf("view %s", migspec_world_table_name(view)));
 	if (columns == NIL || !view->loaded)

@@ -40,6 +40,7 @@
 #include "utils/rel.h"
 
 #include "check/deletion.h"
+#include "check/statements.h"
 
 /* objects that are parts of a table and locked with it when dropped */
 typedef struct PartClass
@@ -448,6 +449,23 @@ follow_dependent(MigspecDeletion *deletion, MigspecVictim *victim, Form_pg_depen
 }
 
 /*
+ * Views of this script's making.
+ */
+static void
+follow_uses(MigspecDeletion *deletion, MigspecWorldTable *table, AttrNumber attno)
+{
+	ListCell   *cell;
+
+	foreach(cell, migspec_new_users(table, attno))
+	{
+		MigspecVictim user = table_victim(lfirst(cell));
+
+		if (lfirst(cell) != table)
+			add_victim(deletion, &user);
+	}
+}
+
+/*
  * Constraints of this script's making that need a column.
  */
 static void
@@ -516,7 +534,10 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 	ListCell   *cell;
 
 	if (victim->column != NULL)
+	{
 		follow_column(deletion, victim);
+		follow_uses(deletion, victim->table, victim->column->attno);
+	}
 	if (victim->constraint != NULL)
 		follow_key(deletion, victim);
 	if (victim->column != NULL || victim->constraint != NULL)
@@ -551,6 +572,7 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 		  victim->address.objectSubId != 0)))
 		return;
 
+	follow_uses(deletion, victim->table, InvalidAttrNumber);
 	foreach(cell, migspec_world_referencing(victim->table))
 	{
 		MigspecWorldConstraint *constraint = lfirst(cell);
@@ -665,7 +687,9 @@ migspec_victim_name(const MigspecVictim *victim)
 		if (name != NULL)
 			return name;
 	}
-	return psprintf("table %s", migspec_world_table_name(victim->table));
+	return psprintf("%s %s", victim->table->kind == RELKIND_VIEW ? "view" :
+					victim->table->kind == RELKIND_MATVIEW ? "materialized view" : "table",
+					migspec_world_table_name(victim->table));
 }
 
 /* see deletion.h */

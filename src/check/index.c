@@ -624,6 +624,8 @@ migspec_analyse_reindex(MigspecStatement *stmt)
 	ReindexStmt *reindex = (ReindexStmt *) stmt->tree;
 	DefElem    *option = migspec_option(reindex->params, "concurrently");
 	bool		concurrent = option != NULL && defGetBoolean(option);
+	bool		is_one = reindex->kind == REINDEX_OBJECT_INDEX ||
+	reindex->kind == REINDEX_OBJECT_TABLE;
 	MigspecWorldTable *table;
 	ListCell   *cell;
 
@@ -632,7 +634,7 @@ migspec_analyse_reindex(MigspecStatement *stmt)
 		stmt->is_concurrent = true;
 		if (stmt->world->in_transaction)
 			migspec_check_fact(stmt, RULE_INDEX_CONCURRENTLY_IN_TXN, NULL,
-							   reindex->relation != NULL ? reindex->relation->relname :
+							   is_one ? reindex->relation->relname :
 							   reindex->name);
 		migspec_refuse_in_transaction(stmt, "REINDEX CONCURRENTLY");
 	}

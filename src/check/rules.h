@@ -130,6 +130,9 @@ extern void migspec_way_not_null(MigspecWay *way, const MigspecWorldTable *table
 								 const char *name, const char *column);
 
 /* safe_way_index.c */
+extern char *migspec_way_name_on_child(const MigspecWorldTable *child,
+									   const MigspecWorldTable *table,
+									   const char *index);
 extern void migspec_way_create_index(MigspecWay *way, const MigspecWorldTable *table,
 									 bool unique, const char *name, const char *rest);
 

@@ -31,9 +31,9 @@ rest_of(const MigspecStatement *stmt)
  * A name like that of the parent's index, with the child's name in place of
  * its table's.
  */
-static char *
-name_on_child(const MigspecWorldTable *child, const MigspecWorldTable *table,
-			  const char *index)
+char *
+migspec_way_name_on_child(const MigspecWorldTable *child, const MigspecWorldTable *table,
+						  const char *index)
 {
 	size_t		len = strlen(table->name);
 
@@ -53,7 +53,7 @@ create_on_partitions(MigspecWay *way, MigspecWorldTable *table, const char *pare
 	{
 		MigspecWorldTable *child = lfirst(cell);
 		char	   *name = migspec_world_table_name(child);
-		char	   *index = name_on_child(child, table, parent_name);
+		char	   *index = migspec_way_name_on_child(child, table, parent_name);
 		char	   *qualified = quote_qualified_identifier(child->schema, index);
 
 		if (child->kind == RELKIND_PARTITIONED_TABLE)

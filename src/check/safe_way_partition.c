@@ -84,7 +84,7 @@ migspec_way_attach_index(MigspecWay *way)
 
 	if (index == NULL || !OidIsValid(index->oid))
 		return;
-	name = migspec_way_name(fact->table, index->name, "idx");
+	name = migspec_way_name_on_child(fact->table, parent, index->name);
 	if (key != NULL && key->type == CONSTRAINT_PRIMARY)
 	{
 		for (int i = 0; i < index->nkeys; i++)

@@ -151,6 +151,14 @@ extern List *migspec_base_relations(MigspecWorldTable *view);
 extern void migspec_analyse_drop_owned(MigspecStatement *stmt);
 
 /*
+ * view_uses.c: note what a new view is made of; the views of the script's
+ * making (List of MigspecWorldTable *) that use a column, or the table if
+ * attno is 0.
+ */
+extern void migspec_note_uses(MigspecWorldTable *view, Node *query);
+extern List *migspec_new_users(const MigspecWorldTable *table, AttrNumber attno);
+
+/*
  * types.c: is it a domain with constraints, in the catalog or by the script?
  * "name" is what it is called in the statement.
  */

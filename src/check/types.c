@@ -466,7 +466,9 @@ migspec_refuse_duplicate_type(MigspecStatement *stmt, const char *schema, const 
 
 	if (schema == NULL)
 		schema = migspec_world_creation_schema(stmt->world);
-	nspoid = schema == NULL ? InvalidOid : get_namespace_oid(schema, true);
+	if (schema == NULL)
+		return;
+	nspoid = get_namespace_oid(schema, true);
 	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
 						   ObjectIdGetDatum(nspoid));
 	if (!OidIsValid(type) || !get_typisdefined(type) ||

@@ -87,6 +87,13 @@ typedef struct MigspecWorldConstraint
 	bool		dropped;
 } MigspecWorldConstraint;
 
+/* what a view of the script's making needs */
+typedef struct MigspecWorldUse
+{
+	MigspecWorldTable *table;
+	AttrNumber	attno;			/* 0: the table as such */
+} MigspecWorldUse;
+
 /* any relation but an index: table, partitioned table, view, sequence, ... */
 struct MigspecWorldTable
 {
@@ -121,6 +128,8 @@ struct MigspecWorldTable
 	bool		is_partition;
 	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
 	bool		is_default_partition;
+	List	   *uses;			/* of MigspecWorldUse *; of a view that the
+								 * script creates */
 	PartitionSpec *partition_by;	/* raw; of a partitioned table that the
 									 * script creates */
 

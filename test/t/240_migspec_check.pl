@@ -93,6 +93,11 @@ is($results[2]{suppressions}[0]{justification}, 'it is small', 'why it is accept
 ($rc, $out, $err) = check('--format=sarif', $good);
 is(scalar @{ decode_json($out)->{runs}[0]{results} }, 0, 'no results, but valid');
 
+# The manual has the same rules, in the same order
+my @ids = map { $_->{id} } @{ $sarif->{runs}[0]{tool}{driver}{rules} };
+my @documented = slurp_file("$FindBin::RealBin/../../doc/rules.md") =~ /^### (\S+)$/mg;
+is_deeply(\@documented, \@ids, 'all rules are documented');
+
 # Mistakes are neither findings nor their absence
 foreach my $case (
 	[ [], qr/usage/ ],

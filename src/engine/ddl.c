@@ -70,6 +70,7 @@ typedef struct Attempt
 	LOCKMODE	mode;
 	List	   *blockers;		/* who was in the way; see blockers.h */
 } Attempt;
+
 /* statements of migrations that are running, one inside the other */
 static int	running = 0;
 

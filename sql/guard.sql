@@ -262,7 +262,7 @@ BEGIN
 		RAISE WARNING '%: lock_timeout is %', tg_tag, current_setting('lock_timeout');
 	END IF;
 END $$;
-CREATE EVENT TRIGGER timeout_event ON ddl_command_end EXECUTE FUNCTION timeout_event();
+CREATE EVENT TRIGGER timeout_event ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE') EXECUTE FUNCTION timeout_event();
 SHOW migspec.guard_lock_timeout;
 ALTER TABLE big ADD COLUMN c int;
 SHOW lock_timeout;

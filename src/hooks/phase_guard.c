@@ -12,8 +12,8 @@
  * by CASCADE, DROP OWNED, or within DO blocks and functions.
  *
  * - Dropped objects are still there when the hook is called; those that the
- *   migration needs are refused at once.  What a partition loses is looked at
- *   again at the end: partitions may go.
+ *   migration needs are refused at once.  What a partition or a referring
+ *   table loses is looked at again at the end: these tables may go.
  * - Altered objects are remembered as they were, which is what the catalog
  *   caches show to the hook, and compared when the statement has ended.
  * - Created objects are looked at in the end, when their dependencies exist.
@@ -83,13 +83,14 @@ static MigspecPhaseFrame *current_frame = NULL;
 
 static List *
 add_violation(MigspecPhaseFrame *frame, List *list, MigspecActive *active, Oid relid,
-			  const char *what, const char *why)
+			  Oid root, const char *what, const char *why)
 {
 	MemoryContext old = MemoryContextSwitchTo(frame->context);
 	MigspecPhaseViolation *violation = palloc_object(MigspecPhaseViolation);
 
 	violation->active = active;
 	violation->relid = relid;
+	violation->root = root;
 	violation->what = pstrdup(what);
 	violation->why = pstrdup(why);
 	list = lappend(list, violation);
@@ -121,7 +122,8 @@ migspec_phase_violation(MigspecPhaseFrame *frame, MigspecActive *active,
 		if (((MigspecPhaseViolation *) lfirst(lc))->active->migration->id == active->migration->id)
 			return;
 	}
-	frame->overridden = add_violation(frame, frame->overridden, active, InvalidOid, what, why);
+	frame->overridden = add_violation(frame, frame->overridden, active, InvalidOid,
+									  InvalidOid, what, why);
 }
 
 /*
@@ -359,17 +361,18 @@ refresh(MigspecPhaseFrame *frame)
  */
 
 /*
- * Something that the migration needs goes.  What is on a partition may go
- * with the partition.
+ * Something that the migration needs goes.  What a partition has, or a table
+ * that refers to one of the migration's, may go with its table.
  */
 static void
-needed_is_dropped(MigspecPhaseFrame *frame, MigspecActive *active, Oid relid, bool is_root,
-				  char *what, char *why)
+needed_is_dropped(MigspecPhaseFrame *frame, MigspecActive *active, Oid relid, char *what,
+				  char *why)
 {
-	if (is_root || frame->concurrently)
+	if (find_target(frame, relid) != NULL || frame->concurrently)
 		migspec_phase_violation(frame, active, what, why);
 	else
-		frame->deferred = add_violation(frame, frame->deferred, active, relid, what, why);
+		frame->deferred = add_violation(frame, frame->deferred, active, relid,
+										migspec_phase_root(frame, relid), what, why);
 }
 
 static void
@@ -461,7 +464,8 @@ object_dropped(MigspecPhaseFrame *frame, const ObjectAddress *object, int flags)
 
 		if (why != NULL)
 		{
-			needed_is_dropped(frame, active, reference->objectId, reference->objectId == root,
+			needed_is_dropped(frame, active,
+							  migspec_phase_own_table(object, reference->objectId),
 							  psprintf("drop %s", migspec_phase_object_label(object)), why);
 			return;
 		}
@@ -731,7 +735,8 @@ migspec_phase_guard_end(MigspecPhaseFrame *frame)
 	{
 		MigspecPhaseViolation *violation = lfirst(lc);
 
-		if (OidIsValid(migspec_phase_root(frame, violation->relid)))
+		if (get_rel_name(violation->relid) != NULL &&
+			migspec_phase_root(frame, violation->relid) == violation->root)
 			migspec_phase_violation(frame, violation->active, violation->what, violation->why);
 	}
 	record_overrides(frame);

@@ -31,8 +31,9 @@ typedef struct MigspecPhaseFrame
 	List	   *watches;		/* of MigspecPhaseWatch * */
 	List	   *created;		/* of ObjectAddress *: look at them at the end */
 	List	   *altered;		/* of MigspecPhaseAltered * */
-	List	   *deferred;		/* of MigspecPhaseViolation *: so if the
-								 * partition is still there at the end */
+	List	   *deferred;		/* of MigspecPhaseViolation *: only if the
+								 * object's own table is still there at the
+								 * end */
 	Oid			publication;	/* that is altered */
 	char	   *publication_name;
 	List	   *overridden;		/* of MigspecPhaseViolation *: to be recorded */
@@ -74,7 +75,8 @@ typedef struct MigspecPhaseAltered
 typedef struct MigspecPhaseViolation
 {
 	MigspecActive *active;
-	Oid			relid;
+	Oid			relid;			/* the object's own table, if deferred */
+	Oid			root;			/* of which it must still be a partition */
 	char	   *what;
 	char	   *why;
 } MigspecPhaseViolation;
@@ -156,6 +158,12 @@ extern List *migspec_phase_references(MigspecPhaseFrame *frame,
 /* the attnos among them, each once, in their order (List of int) */
 extern List *migspec_phase_referenced_columns(MigspecPhaseFrame *frame,
 											  const ObjectAddress *object);
+
+/*
+ * The table that an object goes with: for a foreign key, the referring one.
+ * "relid" is one that it depends on.
+ */
+extern Oid	migspec_phase_own_table(const ObjectAddress *object, Oid relid);
 
 /* does it come from a parent's object (a partition's index, constraint ...)? */
 extern bool migspec_phase_is_inherited(const ObjectAddress *object);

@@ -321,6 +321,23 @@ migspec_phase_referenced_columns(MigspecPhaseFrame *frame, const ObjectAddress *
 }
 
 /* see phase_guard.h */
+Oid
+migspec_phase_own_table(const ObjectAddress *object, Oid relid)
+{
+	HeapTuple	tuple;
+
+	if (object->classId != ConstraintRelationId)
+		return relid;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(object->objectId));
+	if (HeapTupleIsValid(tuple))
+	{
+		relid = ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid;
+		ReleaseSysCache(tuple);
+	}
+	return relid;
+}
+
+/* see phase_guard.h */
 bool
 migspec_phase_is_inherited(const ObjectAddress *object)
 {

@@ -1,6 +1,8 @@
 -- How migspec_check() and migspec_ddl_effects() read a script: transactions,
 -- settings, and what later statements see of earlier ones.
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS migspec;
+RESET client_min_messages;
 
 CREATE SCHEMA app;
 CREATE TABLE t (id int PRIMARY KEY, a int, b text);

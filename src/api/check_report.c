@@ -412,14 +412,10 @@ sarif_rules(StringInfo out)
 static uint64
 fingerprint(const MigspecFinding *finding)
 {
-	const char *parts[] = {finding->rule, finding->object ? finding->object : "",
-	finding->source->source};
-	uint64		hash = 0;
+	char	   *key = psprintf("%s\n%s\n%s", finding->rule, finding->object ? finding->object : "",
+							   finding->source->source);
 
-	for (size_t i = 0; i < lengthof(parts); i++)
-		hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) parts[i],
-														strlen(parts[i]), 0));
-	return hash;
+	return hash_bytes_extended((const unsigned char *) key, strlen(key), 0);
 }
 
 static void

@@ -244,10 +244,12 @@ typedef RangeTblEntry MigspecPermissions;
 	PortalRun(portal, count, top, true, dest, altdest, completion)
 #endif
 
-/* parser of type names: an error context since 16 */
+/* parsers of names: an error context since 16 */
 #if PG_VERSION_NUM >= 160000
+#define migspec_stringToQualifiedNameList(s) stringToQualifiedNameList(s, NULL)
 #define migspec_typeStringToTypeName(s) typeStringToTypeName(s, NULL)
 #else
+#define migspec_stringToQualifiedNameList(s) stringToQualifiedNameList(s)
 #define migspec_typeStringToTypeName(s) typeStringToTypeName(s)
 #endif
 

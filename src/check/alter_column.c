@@ -30,6 +30,7 @@
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 
 #include "base/compat.h"
 #include "check/alter_table.h"
@@ -568,6 +569,30 @@ migspec_alter_drop_column(MigspecAlter *alter, MigspecAltered *altered,
 }
 
 /*
+ * nextval('...') of a sequence that the script creates, or NULL.
+ */
+static MigspecWorldTable *
+new_sequence(MigspecWorld *world, Node *raw)
+{
+	FuncCall   *call = (FuncCall *) raw;
+	Node	   *name;
+	MigspecWorldTable *sequence;
+
+	if (raw == NULL || !IsA(raw, FuncCall) || list_length(call->args) != 1 ||
+		strcmp(strVal(llast(call->funcname)), "nextval") != 0)
+		return NULL;
+	name = linitial(call->args);
+	if (IsA(name, TypeCast))
+		name = ((TypeCast *) name)->arg;
+	if (!IsA(name, A_Const) || !IsA(&((A_Const *) name)->val, String))
+		return NULL;
+	sequence = migspec_world_find(world,
+								  makeRangeVarFromNameList(migspec_stringToQualifiedNameList(strVal(&((A_Const *) name)->val))));
+	return sequence != NULL && !OidIsValid(sequence->oid) &&
+		sequence->kind == RELKIND_SEQUENCE ? sequence : NULL;
+}
+
+/*
  * Identity and generated columns have their default otherwise.
  */
 static void
@@ -602,6 +627,7 @@ migspec_alter_default(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 	old = MemoryContextSwitchTo(table->world->context);
 	column->default_expr = copyObject(expr);
 	MemoryContextSwitchTo(old);
+	column->default_sequence = new_sequence(table->world, step->cmd->def);
 	column->has_default = step->cmd->def != NULL;
 	column->default_changed = true;
 	if (!step->recursing)

@@ -603,6 +603,7 @@ tell_work(MigspecAlter *alter, MigspecAltered *altered)
 
 	if (altered->rewrite)
 	{
+		migspec_alter_refuse_catalog(table);
 		migspec_check_work(alter->stmt, table, MIGSPEC_WORK_REWRITE);
 		foreach(cell, table->indexes)
 		{

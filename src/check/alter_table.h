@@ -94,6 +94,7 @@ struct MigspecAltered
 	char		persistence;	/* to be, or 0 */
 	bool		sets_method;	/* SET ACCESS METHOD has been seen */
 	Oid			method;			/* to be, or InvalidOid */
+	bool		sets_tablespace;	/* SET TABLESPACE has been seen */
 	Oid			tablespace;		/* to be, or InvalidOid */
 	List	   *old_columns;	/* of MigspecWorldColumn *: copies of those
 								 * whose type has changed */
@@ -165,6 +166,9 @@ extern void migspec_alter_cluster_on(MigspecAlter *alter, MigspecAltered *altere
 extern void migspec_alter_of(MigspecAlter *alter, MigspecAltered *altered,
 							 MigspecAlterStep *step);
 extern void migspec_alter_move_all(MigspecStatement *stmt, AlterTableMoveAllStmt *tree);
+
+/* raises an error if logical decoding looks into the table */
+extern void migspec_alter_refuse_catalog(const MigspecWorldTable *table);
 
 /* raises an error if the table is OF a type */
 extern void migspec_alter_refuse_typed(const MigspecWorldTable *table, AlterTableType type);

@@ -38,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
@@ -163,10 +164,11 @@ migspec_alter_tablespace(MigspecAlter *alter, MigspecAltered *altered,
 	MigspecWorldTable *table = altered->table;
 	Oid			tablespace = get_tablespace_oid(step->cmd->name, false);
 
-	if (OidIsValid(altered->tablespace))
+	if (altered->sets_tablespace)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("cannot have multiple SET TABLESPACE subcommands")));
+	altered->sets_tablespace = true;
 	if (!moves(table->tablespace, tablespace))
 		return;
 	if (!migspec_has_storage(table))
@@ -218,8 +220,45 @@ check_options(char relkind, Oid method, List *options, bool reset)
 void
 migspec_alter_options(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
 {
+	ListCell   *cell;
+
 	check_options(altered->table->kind, InvalidOid, (List *) step->cmd->def,
 				  step->cmd->subtype == AT_ResetRelOptions);
+	foreach(cell, (List *) step->cmd->def)
+	{
+		DefElem    *option = lfirst(cell);
+
+		if (option->defnamespace == NULL &&
+			strcmp(option->defname, "user_catalog_table") == 0)
+			altered->table->user_catalog =
+				step->cmd->subtype == AT_SetRelOptions &&
+				(option->arg == NULL || defGetBoolean(option)) ? 'y' : 'n';
+	}
+}
+
+/* see alter_table.h */
+void
+migspec_alter_refuse_catalog(const MigspecWorldTable *table)
+{
+	bool		is_catalog = table->user_catalog == 'y';
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table->oid));
+
+	if (HeapTupleIsValid(tuple) && table->user_catalog == '\0')
+	{
+		bool		isnull;
+		Datum		datum = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_reloptions, &isnull);
+		StdRdOptions *options = isnull ? NULL :
+		(StdRdOptions *) heap_reloptions(RELKIND_RELATION, datum, false);
+
+		is_catalog = options != NULL && options->user_catalog_table;
+	}
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (is_catalog)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rewrite table \"%s\" used as a catalog table",
+						table->name)));
 }
 
 /*

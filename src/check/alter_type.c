@@ -354,17 +354,20 @@ migspec_alter_type(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterSte
 	MigspecWorldTable *table = altered->table;
 	ColumnDef  *def = castNode(ColumnDef, step->cmd->def);
 	MigspecWorldColumn *column = migspec_alter_column(table, step->cmd->name);
+	MigspecWorldColumn *old;
 	int32		typmod;
 	Oid			type = migspec_check_type(alter->stmt, def->typeName, &typmod);
 
-	if (old_column(altered, column->attno) != NULL)
+	old = old_column(altered, column->attno);
+	if (old != NULL && (old->type != column->type || old->typmod != column->typmod))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot alter type of column \"%s\" twice", column->name)));
 	migspec_alter_check_dependents(alter, table, column);
 	migspec_alter_check_default(table, column, type, typmod);
 
-	keep_old_column(altered, column);
+	if (old == NULL)
+		keep_old_column(altered, column);
 	remember_dependents(altered, column);
 	migspec_world_remember(table);
 	column->type = type;

@@ -302,8 +302,7 @@ find_twin(const MigspecWorldConstraint *constraint, const MigspecWorldTable *chi
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("constraint \"%s\" enforceability conflicts with constraint \"%s\" on relation \"%s\"",
 							constraint->name, own->name, child->name)));
-		if (migspec_is_action_only(own) ||
-			(child->is_partition && OidIsValid(parent_oid(own))))
+		if (migspec_is_action_only(own) || (child->is_partition && !own->is_local))
 			continue;
 		present = behaviour_of(own, NULL);
 		if (present.deferrable == wanted.deferrable && present.deferred == wanted.deferred &&

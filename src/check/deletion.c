@@ -156,7 +156,7 @@ find_victim(const MigspecDeletion *deletion, const MigspecVictim *victim)
 
 		if (!OidIsValid(other->address.classId) && other->table == victim->table &&
 			other->index == victim->index && other->constraint == victim->constraint &&
-			other->column == victim->column)
+			other->column == victim->column && other->is_default == victim->is_default)
 			return other;
 	}
 
@@ -466,6 +466,33 @@ follow_uses(MigspecDeletion *deletion, MigspecWorldTable *table, AttrNumber attn
 }
 
 /*
+ * Defaults of this script's making that take values from a sequence of its
+ * making.
+ */
+static void
+follow_sequence(MigspecDeletion *deletion, const MigspecWorldTable *sequence)
+{
+	ListCell   *cell;
+
+	foreach(cell, sequence->world->tables)
+	{
+		MigspecWorldTable *table = lfirst(cell);
+		ListCell   *lc;
+
+		foreach(lc, table->dropped ? NIL : table->columns)
+		{
+			MigspecWorldColumn *column = lfirst(lc);
+			MigspecVictim of_column = {.table = table,.column = column,
+			.is_default = true,.lock = AccessExclusiveLock};
+
+			if (!column->dropped && column->has_default &&
+				column->default_sequence == sequence)
+				add_victim(deletion, &of_column);
+		}
+	}
+}
+
+/*
  * Constraints of this script's making that need a column.
  */
 static void
@@ -533,6 +560,8 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 {
 	ListCell   *cell;
 
+	if (victim->is_default)
+		return;
 	if (victim->column != NULL)
 	{
 		follow_column(deletion, victim);
@@ -573,6 +602,8 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 		return;
 
 	follow_uses(deletion, victim->table, InvalidAttrNumber);
+	if (victim->table->kind == RELKIND_SEQUENCE)
+		follow_sequence(deletion, victim->table);
 	foreach(cell, migspec_world_referencing(victim->table))
 	{
 		MigspecWorldConstraint *constraint = lfirst(cell);
@@ -678,8 +709,9 @@ migspec_victim_name(const MigspecVictim *victim)
 		return psprintf("constraint %s on table %s", victim->constraint->name,
 						migspec_world_table_name(victim->table));
 	if (victim->column != NULL)
-		return psprintf("column %s of table %s", victim->column->name,
-						migspec_world_table_name(victim->table));
+		return psprintf("%scolumn %s of table %s",
+						victim->is_default ? "default value for " : "",
+						victim->column->name, migspec_world_table_name(victim->table));
 	if (OidIsValid(victim->address.classId))
 	{
 		char	   *name = getObjectDescription(&victim->address, true);
@@ -822,6 +854,8 @@ migspec_deletion_apply(MigspecDeletion *deletion)
 		}
 		else if (victim->index != NULL)
 			victim->index->dropped = true;
+		else if (victim->is_default)
+			victim->column->has_default = false;
 		else if (victim->column != NULL)
 			migspec_world_drop_column(victim->table, victim->column);
 		else if (!OidIsValid(victim->address.classId))

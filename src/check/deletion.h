@@ -28,6 +28,7 @@ typedef struct MigspecVictim
 	MigspecWorldIndex *index;	/* that it is; or NULL */
 	MigspecWorldConstraint *constraint; /* that it is; or NULL */
 	MigspecWorldColumn *column; /* that it is; or NULL */
+	bool		is_default;		/* not the column, but its default */
 	LOCKMODE	lock;			/* on the table */
 	bool		wanted;			/* the statement names it */
 	bool		automatic;		/* goes without CASCADE too */

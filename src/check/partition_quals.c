@@ -100,6 +100,38 @@ is_unchanged(MigspecWorldTable *parent)
 		list_length(find_inheritance_children(parent->oid, NoLock));
 }
 
+/*
+ * Do the bounds overlap those of a partition, where the catalog cannot tell?
+ * Only of a single column it can be said for sure.
+ */
+static void
+check_overlap(MigspecWorldTable *parent, const char *name, PartitionBoundSpec *bound)
+{
+	bool		provable = true;
+	List	   *quals;
+	ListCell   *cell;
+
+	if (list_length(migspec_partition_key(parent)) != 1 || bound->is_default)
+		return;
+	quals = migspec_partition_quals(parent, bound, &provable);
+	foreach(cell, provable ? migspec_world_children(parent) : NIL)
+	{
+		MigspecWorldTable *child = lfirst(cell);
+		List	   *there;
+
+		if (child->bound == NULL || child->is_default_partition ||
+			strcmp(child->name, name) == 0)
+			continue;
+		there = migspec_partition_quals(parent, child->bound, &provable);
+		if (provable && bound->strategy != PARTITION_STRATEGY_HASH &&
+			!predicate_refuted_by(quals, there, false))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("partition \"%s\" would overlap partition \"%s\"",
+							name, child->name)));
+	}
+}
+
 /* see alter_table.h */
 void
 migspec_check_bound(MigspecWorldTable *parent, const char *name, PartitionBoundSpec *bound)
@@ -108,7 +140,10 @@ migspec_check_bound(MigspecWorldTable *parent, const char *name, PartitionBoundS
 	Relation	rel;
 
 	if (!OidIsValid(parent->oid) || !is_unchanged(parent))
+	{
+		check_overlap(parent, name, bound);
 		return;
+	}
 	pstate = make_parsestate(NULL);
 	rel = open_briefly(parent);
 	bound = transformPartitionBound(pstate, rel, copyObject(bound));

@@ -34,7 +34,6 @@ void
 migspec_way_not_null(MigspecWay *way, const MigspecWorldTable *table,
 					 const char *name, const char *column)
 {
-	MigspecWorldColumn *found = migspec_world_column(table, column);
 	const char *quoted = quote_identifier(column);
 	char	   *constraint = migspec_way_name(table, column, "not_null");
 	ListCell   *cell;
@@ -45,6 +44,7 @@ migspec_way_not_null(MigspecWay *way, const MigspecWorldTable *table,
 		foreach(cell, table->constraints)
 		{
 			MigspecWorldConstraint *old = lfirst(cell);
+			MigspecWorldColumn *found = migspec_world_column(table, column);
 
 			if (!old->dropped && old->type == CONSTRAINT_NOTNULL && found != NULL &&
 				list_member_int(old->columns, found->attno))
@@ -246,7 +246,6 @@ migspec_way_set_expression(MigspecWay *way)
 {
 	const MigspecFact *fact = way->fact;
 	MigspecWorldColumn *column = migspec_world_column(fact->table, fact->object);
-	const char *quoted = quote_identifier(fact->object);
 	char	   *type;
 	ListCell   *cell;
 
@@ -275,7 +274,8 @@ migspec_way_set_expression(MigspecWay *way)
 		migspec_way_short(way);
 		migspec_way_add(way, "ALTER TABLE %s DROP COLUMN %s,\n"
 						"\tADD COLUMN %s %s GENERATED ALWAYS AS %s VIRTUAL",
-						fact->name, quoted, quoted, type,
+						fact->name, quote_identifier(fact->object),
+						quote_identifier(fact->object), type,
 						migspec_way_parenthesized(expr));
 		return;
 	}

@@ -38,6 +38,7 @@ typedef struct MigspecWorldColumn
 	bool		has_default;
 	bool		default_changed;	/* by the script; then this is it, */
 	Node	   *default_expr;	/* or NULL: there is none, or not known */
+	struct MigspecWorldTable *default_sequence; /* of the script, in that */
 	bool		is_new;			/* added by the script */
 	bool		dropped;
 	bool		is_local;		/* as pg_attribute.attislocal */
@@ -128,6 +129,8 @@ struct MigspecWorldTable
 	bool		is_partition;
 	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
 	bool		is_default_partition;
+	char		user_catalog;	/* the option user_catalog_table, 'y' or 'n',
+								 * if the script sets it */
 	List	   *uses;			/* of MigspecWorldUse *; of a view that the
 								 * script creates */
 	PartitionSpec *partition_by;	/* raw; of a partitioned table that the

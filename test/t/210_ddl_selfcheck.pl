@@ -6,6 +6,8 @@
 # times kinds of tables, changes of types, partitions, other statements,
 # scripts.  Of the large lists a part is tried, which is always the same;
 # MIGSPEC_DDL_EVERY=1 tries all, MIGSPEC_DDL_ONLY is a pattern of those to try.
+# MIGSPEC_DDL_RANDOM is the number of combinations of them, MIGSPEC_DDL_SEED
+# leads to others.
 
 use strict;
 use warnings;
@@ -52,20 +54,22 @@ sub is_wanted
 
 	return 0 if $case->{sql} !~ /$only/ && $case->{group} !~ /$only/;
 	return 1 if $case->{group} !~ $large;
+
 	return hex(substr md5_hex($case->{sql}), 0, 6) % $every == 0;
 }
 
-foreach my $case (grep { is_wanted($_) } all_cases($version))
+# Statements that the server runs, for combinations of them
+my @runnable;
+
+sub try_case
 {
+	my ($case) = @_;
 	my ($group, $sql) = @{$case}{qw(group sql)};
 	my $start = time();
 	my $predicted = eval { predict($dbh, join '; ', @{ $case->{statements} }) };
 	my $why = $@;
 
-	if (!$dbh->ping)
-	{
-		$dbh = connect_ddl($node);
-	}
+	$dbh = connect_ddl($node) if !$dbh->ping;
 	$predicting += time() - $start;
 	$count{$group}++;
 
@@ -73,11 +77,17 @@ foreach my $case (grep { is_wanted($_) } all_cases($version))
 	my @differences =
 	  $predicted ? compare($dbh, $predicted, $measured, $sql) : ("no prediction: $why");
 
+	push @runnable, $sql if !$measured->{failed} && $group ne 'type' && @{ $case->{statements} } == 1;
 	$failed{$group}++ if $measured->{failed};
 	$agreed{$group}++ unless @differences;
 	is(scalar @differences, 0, $sql)
 	  or diag join "\n", "MISMATCH $group: $sql", @differences;
+	return;
 }
+
+try_case($_) foreach grep { is_wanted($_) } all_cases($version);
+try_case($_)
+  foreach random_cases(setting('MIGSPEC_DDL_RANDOM', 300), setting('MIGSPEC_DDL_SEED', 1), @runnable);
 
 diag sprintf '%s: %d of %d cases agree, %d of them fail on the server', $_, $agreed{$_} || 0, $count{$_},
   $failed{$_} || 0

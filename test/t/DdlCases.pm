@@ -11,7 +11,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(all_cases type_world);
+our @EXPORT = qw(all_cases random_cases type_world);
 
 # Lines of a text without the empty ones and comments; "17: ..." are those that
 # need a version.
@@ -1051,6 +1051,42 @@ sub all_cases
 	}
 	push @cases, map { case_of('script', $_) } lines($version, $scripts);
 	push @cases, map { case_of('type', $_) } type_cases();
+	return @cases;
+}
+
+# Combinations by chance of statements that can be run by themselves: several
+# subcommands in one ALTER TABLE, and scripts.
+sub random_cases
+{
+	my ($n, $seed, @statements) = @_;
+	my (%subcommands, @cases);
+	my $pick = sub { return $_[ int rand @_ ]; };
+
+	foreach my $sql (@statements)
+	{
+		next if $sql =~ / (?:RENAME|SET SCHEMA|INHERIT|NO INHERIT|ATTACH|DETACH|OF|NOT OF)\b/;
+		push @{ $subcommands{$1} }, $2 if $sql =~ /^ALTER TABLE ((?:ONLY )?\w+) (.*)/;
+	}
+	@statements = grep { !/other_space|ft\b|^SET |^LOCK|^DECLARE|^PREPARE|^DROP (?:SCHEMA|OWNED)/ } @statements;
+
+	my @named = sort grep { @{ $subcommands{$_} } > 5 } keys %subcommands;
+
+	srand $seed;
+	foreach my $i (1 .. (@named ? $n : 0))
+	{
+		if ($i % 2)
+		{
+			my $table = $pick->(@named);
+
+			push @cases,
+			  case_of('combined', "ALTER TABLE $table " . join ', ',
+				map { $pick->(@{ $subcommands{$table} }) } 1 .. 2 + int rand 2);
+		}
+		else
+		{
+			push @cases, case_of('random script', join ' ; ', map { $pick->(@statements) } 1 .. 2 + int rand 3);
+		}
+	}
 	return @cases;
 }
 

@@ -16,7 +16,7 @@ use JSON::PP ();
 
 our @EXPORT = qw(
   read_cases read_text connect_ddl build_world predict measure compare
-  compare_recorded relations raise_lock read_notices clear_notices
+  compare_recorded relations raise_lock read_notices clear_notices keep_notices
 );
 
 # Weakest first; what is not named, or is the first, is not told.
@@ -63,6 +63,14 @@ sub connect_ddl
 	my ($node) = @_;
 	my $dbh = MigspecTest::connect_to($node, 'postgres', PrintWarn => 1);
 
+	keep_notices();
+	$dbh->do('SET search_path = m, public');
+	return $dbh;
+}
+
+# Keep what connections with PrintWarn say, instead of printing it.
+sub keep_notices
+{
 	## no critic (RequireLocalizedPunctuationVars)
 	$SIG{__WARN__} = sub {
 		my ($message) = @_;
@@ -76,8 +84,7 @@ sub connect_ddl
 			print STDERR $message;
 		}
 	};
-	$dbh->do('SET search_path = m, public');
-	return $dbh;
+	return;
 }
 
 # The schema m anew: the scripts run in it, each in a transaction.  Returns the
@@ -252,10 +259,17 @@ sub measure
 			  if $after->{$oid}{kind} =~ /^[rmS]$/ && $after->{$oid}{node} != $before->{$oid}{node}
 			  && $before->{$oid}{node};
 		}
-		foreach my $oid (grep { $first->{$_} } keys %effects)
+		delete $effects{$_} foreach grep { !$first->{$_} } keys %effects;
+		foreach my $oid (keys %effects)
 		{
 			$result{effects}{$oid}{$_} = 1 foreach keys %{ $effects{$oid} };
 		}
+
+		# what this one did, under the locks that are held by then
+		my $locks = own_locks($dbh);
+
+		$effects{$_}{lock} = $locks->{$_} foreach grep { $first->{$_} } keys %$locks;
+		push @{ $result{steps} }, \%effects;
 	}
 
 	if (!$result{failed})

@@ -202,7 +202,10 @@ migspec_phase_is_carried(const MigspecActive *active, const char *identity)
 
 	foreach(lc, active->steps)
 	{
-		if (identity != NULL && same_name(((MigspecStep *) lfirst(lc))->carries, identity))
+		const MigspecStep *step = lfirst(lc);
+
+		/* a step that is left out carries nothing any more */
+		if (identity != NULL && !step->skipped && same_name(step->carries, identity))
 			return true;
 	}
 	return false;

@@ -226,7 +226,7 @@ check_sync_triggers(const MigspecMigration *migration)
 							RelationGetRelationName(rel), trouble),
 					 errhint("Roll the migration back, or mend the trigger \"%s\" (or rename the one that sorts after it) and verify again.",
 							 MIGSPEC_SYNC_TRIGGER)));
-		if (migspec_tally_pending(op->id, MIGSPEC_TALLY_OVERRULED) > 0)
+		if (migspec_tally_pending(op->relid, op->id, MIGSPEC_TALLY_OVERRULED) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIGSPEC_ROWS_DIFFER),
 					 errmsg("rows of table \"%s\" were written while another trigger fired after the sync trigger",

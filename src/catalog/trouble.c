@@ -37,13 +37,6 @@ find_migration_of(Oid relid, int64 operation_id, bool lock)
 					   MIGSPEC_PARAMS(MIGSPEC_INT8(operation_id), MIGSPEC_REGCLASS(relid))) > 0;
 }
 
-static bool
-operation_exists(Oid relid, int64 operation_id)
-{
-	return migspec_sql("SELECT FROM migspec.operation WHERE id = $1 AND relation = $2",
-					   MIGSPEC_PARAMS(MIGSPEC_INT8(operation_id), MIGSPEC_REGCLASS(relid))) > 0;
-}
-
 static int
 digits(int64 n)
 {
@@ -85,7 +78,7 @@ migspec_migration_add_counts(Oid relid, int64 operation_id, int64 conflicts,
 	migspec_catalog_begin(&saved);
 	if (!find_migration_of(relid, operation_id, conflicts > 0 || overruled > 0))
 	{
-		bool		exists = operation_exists(relid, operation_id);
+		bool		exists = find_migration_of(relid, operation_id, false);
 
 		migspec_catalog_end(&saved);
 		return exists ? MIGSPEC_ADDED_NOT : MIGSPEC_ADDED_ENDED;

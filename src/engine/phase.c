@@ -34,7 +34,6 @@
 #include "trigger/tally.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -90,12 +89,6 @@ check_owner(const MigspecMigration *migration)
 
 	foreach(lc, migration->relids)
 		migspec_check_owner(lfirst_oid(lc));
-}
-
-static bool
-table_exists(Oid relid)
-{
-	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
 }
 
 /*
@@ -163,7 +156,7 @@ lock_targets(const Move *move)
 		{
 			MigspecLockTarget *target = NULL;
 
-			if (move->undo && !table_exists(lfirst_oid(lc2)))
+			if (move->undo && !migspec_relation_exists(lfirst_oid(lc2)))
 				continue;
 			foreach(lc3, targets)
 			{
@@ -513,7 +506,7 @@ forget_dropped_tables(MigspecMigration *migration)
 
 	foreach(lc, migration->relids)
 	{
-		if (table_exists(lfirst_oid(lc)))
+		if (migspec_relation_exists(lfirst_oid(lc)))
 			left = lappend_oid(left, lfirst_oid(lc));
 	}
 	migration->relids = left;

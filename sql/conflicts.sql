@@ -65,4 +65,27 @@ INSERT INTO memo (id, content, content_text) VALUES (5, 'a', 'b');
 SELECT stored('conflicts', 1);
 SELECT migspec_rollback('conflicts');
 
+-- Such a trigger on a table of somebody else counts for nobody.
+DELETE FROM memo;
+INSERT INTO memo (id, content) VALUES (1, 'a');
+SELECT migspec_expand('conflicts', migspec_rename_column('memo', 'content', 'content_text'));
+CALL migspec_run('conflicts', 'verified');
+SELECT format('up_%s', o.id) AS up, format('down_%s', o.id) AS down FROM migspec.operation AS o
+	JOIN migspec.migration AS m ON m.id = o.migration_id WHERE m.name = 'conflicts' \gset
+CREATE ROLE conflicts_other;
+GRANT ALL ON SCHEMA conflicts TO conflicts_other;
+SET ROLE conflicts_other;
+CREATE TABLE other (a text, b text);
+CREATE TRIGGER "~migspec_sync" BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION
+	migspec.sync('new_wins', 'a', 'b', '', :'up', 'a', :'down', 'b', 'old', '');
+CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER "~zzz" BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION pass();
+INSERT INTO other VALUES ('1', '2') RETURNING *;
+RESET ROLE;
+SELECT migspec_switch('conflicts');
+SELECT conflicts, rows_compared FROM migspec.migrations WHERE name = 'conflicts';
+SELECT migspec_rollback('conflicts');
+DROP OWNED BY conflicts_other;
+DROP ROLE conflicts_other;
+
 DROP SCHEMA conflicts CASCADE;

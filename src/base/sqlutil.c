@@ -288,6 +288,15 @@ migspec_spi_oidlist(uint64 row, const char *name)
 }
 
 /*
+ * Is there a relation of this OID?
+ */
+bool
+migspec_relation_exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+/*
  * Name of a relation for SQL text, with its schema; error MG101 if there is
  * no such relation (any more).
  */

@@ -92,6 +92,9 @@ extern List *migspec_spi_textlist(uint64 row, const char *name);	/* of char *, f
 extern List *migspec_spi_oidlist(uint64 row, const char *name); /* of Oid, from
 																 * regclass[] */
 
+/* is there such a table (index, ...)?  Takes no lock. */
+extern bool migspec_relation_exists(Oid relid);
+
 /* schema.table, quoted; errors if there is no such table */
 extern char *migspec_relation_name(Oid relid);
 

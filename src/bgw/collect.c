@@ -13,7 +13,8 @@
  * - The migration has ended: nobody counts any more, so the last counts are
  *	 stored and the place is free for others.
  * - It is not there (any more, or yet: a transaction that makes it has not
- *	 committed): what it has counted so far is forgotten.
+ *	 committed), or is about another table, because somebody has made such a
+ *	 trigger on a table of his own: what was counted so far is forgotten.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,7 +34,7 @@ collect(const MigspecTallied *tallied, MemoryContext cxt)
 	MigspecAdded added;
 
 	migspec_worker_begin_xact();
-	added = migspec_migration_add_counts(tallied->operation_id,
+	added = migspec_migration_add_counts(tallied->relid, tallied->operation_id,
 										 (int64) tallied->counts[MIGSPEC_TALLY_CONFLICTS],
 										 (int64) tallied->counts[MIGSPEC_TALLY_OVERRULED]);
 	migspec_worker_commit_xact(cxt);

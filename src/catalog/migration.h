@@ -163,14 +163,14 @@ typedef enum MigspecAdded
 } MigspecAdded;
 
 /*
- * Add what an operation's trigger has counted to its migration, in the current
+ * Add what an operation's trigger has counted on a table to its migration, in the current
  * transaction, without waiting: conflicts, the first of which is an event, and
  * so is each time that their number has one more digit; and rows that were
  * written while another trigger fired after the sync trigger, after which the
  * last verification is void.
  */
-extern MigspecAdded migspec_migration_add_counts(int64 operation_id, int64 conflicts,
-												 int64 overruled);
+extern MigspecAdded migspec_migration_add_counts(Oid relid, int64 operation_id,
+												 int64 conflicts, int64 overruled);
 
 /*
  * Note what is wrong with a sync trigger (or, with NULL, that nothing is any

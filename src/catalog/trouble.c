@@ -25,23 +25,16 @@
  * changed: zero or one rows in SPI_tuptable.
  */
 static bool
-find_migration_of(int64 operation_id, bool lock)
+find_migration_of(Oid relid, int64 operation_id, bool lock)
 {
 	return migspec_sql(psprintf("SELECT m.id, m.name, m.phase, m.conflicts,"
 								" m.rows_compared IS NOT NULL AS verified,"
 								" o.relation::text AS relation, o.new_name"
 								" FROM migspec.migration m"
 								" JOIN migspec.operation o ON o.migration_id = m.id"
-								" WHERE o.id = $1%s",
+								" WHERE o.id = $1 AND o.relation = $2%s",
 								lock ? " FOR NO KEY UPDATE OF m SKIP LOCKED" : ""),
-					   MIGSPEC_PARAMS(MIGSPEC_INT8(operation_id))) > 0;
-}
-
-static bool
-operation_exists(int64 operation_id)
-{
-	return migspec_sql("SELECT FROM migspec.operation WHERE id = $1",
-					   MIGSPEC_PARAMS(MIGSPEC_INT8(operation_id))) > 0;
+					   MIGSPEC_PARAMS(MIGSPEC_INT8(operation_id), MIGSPEC_REGCLASS(relid))) > 0;
 }
 
 static int
@@ -70,7 +63,8 @@ void_verification(int64 id, const char *name, const char *reason)
  * Add counts; see migration.h.
  */
 MigspecAdded
-migspec_migration_add_counts(int64 operation_id, int64 conflicts, int64 overruled)
+migspec_migration_add_counts(Oid relid, int64 operation_id, int64 conflicts,
+							 int64 overruled)
 {
 	MigspecIdentity saved;
 	MigspecPhase phase;
@@ -82,9 +76,9 @@ migspec_migration_add_counts(int64 operation_id, int64 conflicts, int64 overrule
 	bool		verified;
 
 	migspec_catalog_begin(&saved);
-	if (!find_migration_of(operation_id, conflicts > 0 || overruled > 0))
+	if (!find_migration_of(relid, operation_id, conflicts > 0 || overruled > 0))
 	{
-		bool		exists = operation_exists(operation_id);
+		bool		exists = find_migration_of(relid, operation_id, false);
 
 		migspec_catalog_end(&saved);
 		return exists ? MIGSPEC_ADDED_NOT : MIGSPEC_ADDED_ENDED;

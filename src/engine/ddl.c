@@ -48,7 +48,6 @@
 #include "utils/portal.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -130,7 +129,7 @@ lock_target(Attempt *attempt, const MigspecLockTarget *target)
 	ListCell   *lc;
 
 	lock_relation(attempt, target->relid, target->mode);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(target->relid)))
+	if (!migspec_relation_exists(target->relid))
 	{
 		if (target->may_go)
 			return;

@@ -68,7 +68,7 @@ migspec_plan_subject(const MigspecOperation *op)
 	bool		first = true;
 	ListCell   *lc;
 
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(op->relid)))
+	if (!migspec_relation_exists(op->relid))
 		return NULL;
 	names = add_name(names, op->old_name);
 	names = add_name(names, op->new_name);

@@ -48,12 +48,6 @@
 #include "catalog/event.h"
 #include "migspec.h"
 
-static bool
-table_exists(Oid relid)
-{
-	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
-}
-
 /* see partitions.h */
 bool
 migspec_is_migrated(const MigspecMigration *migration, Oid relid)
@@ -87,7 +81,7 @@ migspec_step_applies(const MigspecMigration *migration, const MigspecStep *step)
 	{
 		Oid			relid = lfirst_oid(lc);
 
-		if (!list_member_oid(migration->relids, relid) && !table_exists(relid))
+		if (!list_member_oid(migration->relids, relid) && !migspec_relation_exists(relid))
 			return false;
 	}
 	return true;

@@ -34,7 +34,6 @@
 #include "trigger/tally.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -90,12 +89,6 @@ check_owner(const MigspecMigration *migration)
 
 	foreach(lc, migration->relids)
 		migspec_check_owner(lfirst_oid(lc));
-}
-
-static bool
-table_exists(Oid relid)
-{
-	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
 }
 
 /*
@@ -163,7 +156,7 @@ lock_targets(const Move *move)
 		{
 			MigspecLockTarget *target = NULL;
 
-			if (move->undo && !table_exists(lfirst_oid(lc2)))
+			if (move->undo && !migspec_relation_exists(lfirst_oid(lc2)))
 				continue;
 			foreach(lc3, targets)
 			{
@@ -226,7 +219,7 @@ check_sync_triggers(const MigspecMigration *migration)
 							RelationGetRelationName(rel), trouble),
 					 errhint("Roll the migration back, or mend the trigger \"%s\" (or rename the one that sorts after it) and verify again.",
 							 MIGSPEC_SYNC_TRIGGER)));
-		if (migspec_tally_pending(op->id, MIGSPEC_TALLY_OVERRULED) > 0)
+		if (migspec_tally_pending(op->relid, op->id, MIGSPEC_TALLY_OVERRULED) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIGSPEC_ROWS_DIFFER),
 					 errmsg("rows of table \"%s\" were written while another trigger fired after the sync trigger",
@@ -513,7 +506,7 @@ forget_dropped_tables(MigspecMigration *migration)
 
 	foreach(lc, migration->relids)
 	{
-		if (table_exists(lfirst_oid(lc)))
+		if (migspec_relation_exists(lfirst_oid(lc)))
 			left = lappend_oid(left, lfirst_oid(lc));
 	}
 	migration->relids = left;

@@ -6,10 +6,10 @@ CREATE FUNCTION migspec.sync() RETURNS trigger
 COMMENT ON FUNCTION migspec.sync() IS
 	'trigger function that keeps old and new columns in agreement while a migration runs';
 
-CREATE FUNCTION migspec.conflicts_pending(operation_id bigint) RETURNS bigint
+CREATE FUNCTION migspec.conflicts_pending(relation regclass, operation_id bigint) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'migspec_conflicts_pending'
 	LANGUAGE C STRICT;
-COMMENT ON FUNCTION migspec.conflicts_pending(bigint) IS
+COMMENT ON FUNCTION migspec.conflicts_pending(regclass, bigint) IS
 	'conflicts that the sync trigger has counted, but that are not in the catalog yet';
 
 CREATE FUNCTION migspec.identical(anyelement, anyelement) RETURNS boolean

@@ -30,6 +30,7 @@
 
 #include "access/relation.h"
 #include "catalog/dependency.h"
+#include "catalog/partition.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -230,6 +231,20 @@ parse_pairs(Relation rel, const Trigger *trigger)
 }
 
 /*
+ * migspec_sync_root -- see sync.h.
+ */
+Oid
+migspec_sync_root(Relation rel)
+{
+	List	   *ancestors;
+
+	if (!rel->rd_rel->relispartition)
+		return RelationGetRelid(rel);
+	ancestors = get_partition_ancestors(RelationGetRelid(rel));
+	return ancestors == NIL ? RelationGetRelid(rel) : llast_oid(ancestors);
+}
+
+/*
  * Compile the pairs of a relation in a memory context of their own.
  */
 static SyncRelation *
@@ -244,6 +259,7 @@ build(Relation rel, const Trigger *trigger)
 	ListCell   *lc;
 
 	relation->relid = RelationGetRelid(rel);
+	relation->root = migspec_sync_root(rel);
 	relation->context = context;
 	relation->owner = rel->rd_rel->relowner;
 	relation->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));

@@ -56,6 +56,7 @@ typedef struct SyncPair
 typedef struct SyncRelation
 {
 	Oid			relid;			/* hash key */
+	Oid			root;			/* the topmost table, if it is a partition */
 	MemoryContext context;
 	TupleDesc	tupdesc;		/* a copy */
 	Oid			owner;

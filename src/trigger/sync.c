@@ -492,7 +492,8 @@ resolve_conflict(SyncRow *row, SyncPair *pair)
 
 	if (agree(row, pair))
 		return;
-	migspec_tally_add(pair->pair.operation_id, MIGSPEC_TALLY_CONFLICTS, &pair->tally);
+	migspec_tally_add(row->relation->root, pair->pair.operation_id,
+					  MIGSPEC_TALLY_CONFLICTS, &pair->tally);
 	if (row->relation->conflict_is_error)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIGSPEC_SYNC_CONFLICT),
@@ -590,7 +591,8 @@ synchronise_row(SyncRow *row)
 
 	/* what comes after us may undo it: those who watch have to know */
 	if (row->relation->overruled)
-		migspec_tally_add(row->relation->pairs[0].pair.operation_id,
+		migspec_tally_add(row->relation->root,
+						  row->relation->pairs[0].pair.operation_id,
 						  MIGSPEC_TALLY_OVERRULED, &row->relation->pairs[0].tally);
 
 	if (!row->changed)

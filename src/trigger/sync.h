@@ -35,6 +35,11 @@ typedef struct MigspecPair
 extern List *migspec_sync_pairs(Relation rel);
 
 /*
+ * The table that a migration knows: the topmost one, if this is a partition.
+ */
+extern Oid	migspec_sync_root(Relation rel);
+
+/*
  * The names (List of char *) of the old columns that the sync trigger keeps
  * and that applications are to leave: those that have a visible name, as the
  * new ones have.  Cheap; NIL for a relation without the trigger.

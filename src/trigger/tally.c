@@ -9,11 +9,12 @@
  * contain what transactions did that were rolled back, and a crash loses what
  * was not taken yet.
  *
- * A fixed number of places; one belongs to an operation of a database, from
- * the first thing that is counted until its migration has ended.
+ * A fixed number of places; one belongs to an operation on a table of a
+ * database, from the first thing that is counted until its migration has ended.
  *
  * Runs in every process.  No lock: a place is claimed by compare-and-swap of
- * its key, counters are only added to and subtracted from.
+ * its table, and has an operation afterwards; counters are only added to and
+ * subtracted from.
  *
  * Interleavings:
  * - Two backends claim a place for the same operation at the same time: it
@@ -38,7 +39,8 @@
 
 typedef struct Place
 {
-	pg_atomic_uint64 key;		/* 0: free */
+	pg_atomic_uint64 table;		/* with its database; 0: free */
+	pg_atomic_uint64 operation; /* 0: just being claimed */
 	pg_atomic_uint64 counts[MIGSPEC_TALLIES];
 } Place;
 
@@ -68,7 +70,8 @@ shmem_startup(void)
 	places = ShmemInitStruct("migspec tallies", sizeof(Place) * PLACES, &found);
 	for (int i = 0; i < PLACES && !found; i++)
 	{
-		pg_atomic_init_u64(&places[i].key, 0);
+		pg_atomic_init_u64(&places[i].table, 0);
+		pg_atomic_init_u64(&places[i].operation, 0);
 		for (int j = 0; j < MIGSPEC_TALLIES; j++)
 			pg_atomic_init_u64(&places[i].counts[j], 0);
 	}
@@ -85,49 +88,54 @@ migspec_tally_init(void)
 	shmem_startup_hook = shmem_startup;
 }
 
-/*
- * Database and operation in one number.  Ids that differ by four billion
- * would be taken for each other; only one of them is active.
- */
 static uint64
-key_of(Oid dboid, int64 operation_id)
+table_key(Oid dboid, Oid relid)
 {
-	return ((uint64) dboid << 32) | (uint32) operation_id;
+	return ((uint64) dboid << 32) | relid;
+}
+
+static bool
+place_is_for(int place, uint64 table, int64 operation_id)
+{
+	return pg_atomic_read_u64(&places[place].table) == table &&
+		pg_atomic_read_u64(&places[place].operation) == (uint64) operation_id;
 }
 
 /*
- * The place of a key, or a free one that is claimed for it; -1 if there is
- * none.
+ * The place of an operation, or a free one that is claimed for it; -1 if there
+ * is none.
  */
 static int
-find_place(uint64 key)
+find_place(uint64 table, int64 operation_id)
 {
 	for (int i = 0; i < PLACES; i++)
 	{
-		if (pg_atomic_read_u64(&places[i].key) == key)
+		if (place_is_for(i, table, operation_id))
 			return i;
 	}
 	for (int i = 0; i < PLACES; i++)
 	{
 		uint64		expected = 0;
 
-		if (pg_atomic_compare_exchange_u64(&places[i].key, &expected, key) ||
-			expected == key)
+		if (pg_atomic_compare_exchange_u64(&places[i].table, &expected, table))
+		{
+			pg_atomic_write_u64(&places[i].operation, (uint64) operation_id);
 			return i;
+		}
 	}
 	return -1;
 }
 
 /* see tally.h */
 void
-migspec_tally_add(int64 operation_id, MigspecTally what, int *place)
+migspec_tally_add(Oid relid, int64 operation_id, MigspecTally what, int *place)
 {
-	uint64		key = key_of(MyDatabaseId, operation_id);
+	uint64		table = table_key(MyDatabaseId, relid);
 
 	if (places == NULL || operation_id == 0)
 		return;
-	if (*place < 0 || pg_atomic_read_u64(&places[*place].key) != key)
-		*place = find_place(key);
+	if (*place < 0 || !place_is_for(*place, table, operation_id))
+		*place = find_place(table, operation_id);
 	if (*place >= 0)
 		pg_atomic_fetch_add_u64(&places[*place].counts[what], 1);
 }
@@ -140,14 +148,16 @@ migspec_tally_read(void)
 
 	for (int i = 0; places != NULL && i < PLACES; i++)
 	{
-		uint64		key = pg_atomic_read_u64(&places[i].key);
+		uint64		table = pg_atomic_read_u64(&places[i].table);
+		int64		operation_id = (int64) pg_atomic_read_u64(&places[i].operation);
 		MigspecTallied *tallied;
 
-		if ((Oid) (key >> 32) != MyDatabaseId)
+		if ((Oid) (table >> 32) != MyDatabaseId || operation_id == 0)
 			continue;
 		tallied = palloc(sizeof(MigspecTallied));
 		tallied->place = i;
-		tallied->operation_id = (int64) (key & PG_UINT32_MAX);
+		tallied->relid = (Oid) table;
+		tallied->operation_id = operation_id;
 		for (int j = 0; j < MIGSPEC_TALLIES; j++)
 			tallied->counts[j] = pg_atomic_read_u64(&places[i].counts[j]);
 		result = lappend(result, tallied);
@@ -169,8 +179,9 @@ free_place(int place)
 {
 	for (int j = 0; j < MIGSPEC_TALLIES; j++)
 		pg_atomic_write_u64(&places[place].counts[j], 0);
+	pg_atomic_write_u64(&places[place].operation, 0);
 	pg_write_barrier();
-	pg_atomic_write_u64(&places[place].key, 0);
+	pg_atomic_write_u64(&places[place].table, 0);
 }
 
 /* see tally.h */
@@ -186,33 +197,34 @@ migspec_tally_forget_database(Oid dboid)
 {
 	for (int i = 0; places != NULL && i < PLACES; i++)
 	{
-		if ((Oid) (pg_atomic_read_u64(&places[i].key) >> 32) == dboid)
+		if ((Oid) (pg_atomic_read_u64(&places[i].table) >> 32) == dboid)
 			free_place(i);
 	}
 }
 
 /* see tally.h */
 uint64
-migspec_tally_pending(int64 operation_id, MigspecTally what)
+migspec_tally_pending(Oid relid, int64 operation_id, MigspecTally what)
 {
-	uint64		key = key_of(MyDatabaseId, operation_id);
+	uint64		table = table_key(MyDatabaseId, relid);
 	uint64		pending = 0;
 
 	for (int i = 0; places != NULL && i < PLACES; i++)
 	{
-		if (pg_atomic_read_u64(&places[i].key) == key)
+		if (place_is_for(i, table, operation_id))
 			pending += pg_atomic_read_u64(&places[i].counts[what]);
 	}
 	return pending;
 }
 
 /*
- * migspec.conflicts_pending(operation_id) -- conflicts that were counted but
- * are not in the catalog yet.
+ * migspec.conflicts_pending(relation, operation_id) -- conflicts that were
+ * counted but are not in the catalog yet.
  */
 Datum
 migspec_conflicts_pending(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64((int64) migspec_tally_pending(PG_GETARG_INT64(0),
+	PG_RETURN_INT64((int64) migspec_tally_pending(PG_GETARG_OID(0),
+												  PG_GETARG_INT64(1),
 												  MIGSPEC_TALLY_CONFLICTS));
 }

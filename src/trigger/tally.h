@@ -21,10 +21,11 @@ typedef enum MigspecTally
 
 #define MIGSPEC_TALLIES		(MIGSPEC_TALLY_OVERRULED + 1)
 
-/* the counts of one operation of this database */
+/* the counts of one operation on one table of this database */
 typedef struct MigspecTallied
 {
 	int			place;
+	Oid			relid;
 	int64		operation_id;
 	uint64		counts[MIGSPEC_TALLIES];
 } MigspecTallied;
@@ -33,17 +34,20 @@ typedef struct MigspecTallied
 extern void migspec_tally_init(void);
 
 /*
- * Count one more.  "place" is the caller's memory of where the operation's
- * counters are, initially -1.  Takes no lock and raises no error; does nothing
+ * Count one more.  "relid" is the topmost table, never a partition: anybody can
+ * make such a trigger on a table of his own, so who reads the counts has to
+ * look whether the operation is about that table.  "place" is the caller's
+ * memory of where the counters are, initially -1.  Takes no lock and raises no error; does nothing
  * without shared memory, for operation 0, or if all places are taken.
  */
-extern void migspec_tally_add(int64 operation_id, MigspecTally what, int *place);
+extern void migspec_tally_add(Oid relid, int64 operation_id, MigspecTally what,
+							  int *place);
 
 /* this database's counters, as a List of MigspecTallied * */
 extern List *migspec_tally_read(void);
 
-/* what was counted for an operation of this database, and not stored yet */
-extern uint64 migspec_tally_pending(int64 operation_id, MigspecTally what);
+/* what was counted for an operation on its table, and not stored yet */
+extern uint64 migspec_tally_pending(Oid relid, int64 operation_id, MigspecTally what);
 
 /* what was read is in the catalog now */
 extern void migspec_tally_stored(const MigspecTallied *tallied);

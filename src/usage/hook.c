@@ -34,8 +34,6 @@
 #include "access/parallel.h"
 #include "access/sysattr.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
-#include "catalog/pg_class.h"
 #include "commands/copy.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -105,21 +103,6 @@ relcache_callback(Datum arg, Oid relid)
 }
 
 /*
- * The table that a migration knows: a partition's columns are those of the
- * topmost one.
- */
-static Oid
-topmost(Relation rel)
-{
-	List	   *ancestors;
-
-	if (!rel->rd_rel->relispartition)
-		return RelationGetRelid(rel);
-	ancestors = get_partition_ancestors(RelationGetRelid(rel));
-	return ancestors == NIL ? RelationGetRelid(rel) : llast_oid(ancestors);
-}
-
-/*
  * Look up the old columns of a relation; "slot" is filled in memory that
  * stays.
  */
@@ -139,7 +122,7 @@ look_up(Oid relid, Known *slot)
 	names = rel->trigdesc ? migspec_sync_old_columns(rel) : NIL;
 	if (names != NIL)
 	{
-		top = topmost(rel);
+		top = migspec_sync_root(rel);
 		slot->columns = MemoryContextAllocZero(context, sizeof(OldColumn) * list_length(names));
 		foreach(lc, names)
 		{

@@ -314,6 +314,7 @@ INSERT INTO harmless (rule, script, since) VALUES
 	('set-not-null-scan', 'ALTER TABLE orders ALTER COLUMN state SET NOT NULL', NULL),
 	('set-not-null-scan', 'ALTER TABLE orders ALTER COLUMN code SET NOT NULL', NULL),
 	('set-not-null-scan', 'ALTER TABLE orders ADD CONSTRAINT c CHECK (note IS NOT NULL) NOT VALID; ALTER TABLE orders VALIDATE CONSTRAINT c; ALTER TABLE orders ALTER COLUMN note SET NOT NULL', NULL),
+	('set-not-null-scan', 'ALTER TABLE test_case ALTER COLUMN rule SET NOT NULL', NULL),
 	('add-check-validated', 'ALTER TABLE orders ADD CHECK (total > 0) NOT VALID', NULL),
 	('add-check-validated', 'ALTER TABLE orders ADD CHECK (total > 0) NOT ENFORCED', 18),
 	('add-not-null-constraint', 'ALTER TABLE orders ADD CONSTRAINT nn NOT NULL note NOT VALID', 18),

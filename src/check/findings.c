@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "nodes/parsenodes.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -567,6 +568,16 @@ facts_of(const MigspecStatement *stmt, List **sources)
 }
 
 /*
+ * Can nobody be disturbed, because no other session uses the table?
+ */
+static bool
+is_private(const MigspecWorldTable *table)
+{
+	return table != NULL &&
+		(table->is_new || table->persistence == RELPERSISTENCE_TEMP);
+}
+
+/*
  * The findings of a script, statement by statement.
  */
 List *
@@ -586,7 +597,7 @@ migspec_check_findings(List *statements)
 			const MigspecFact *fact = lfirst(lc);
 			MigspecFinding *finding;
 
-			if (fact->table != NULL && fact->table->is_new &&
+			if (is_private(fact->table) &&
 				migspec_rules[fact->rule].axis != MIGSPEC_AXIS_NONE)
 				continue;
 			if (is_settled(fact, stmt, statements))

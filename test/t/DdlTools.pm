@@ -377,6 +377,10 @@ sub compare
 		}
 		my ($want, $have) = ($expected->{$oid} || {}, $found->{$oid} || {});
 
+		# an earlier statement may have locked the index, unnamed
+		$want = { %$want, lock => $have->{lock} }
+		  if $relation->{kind} =~ /^[iI]$/ && @{ $measured->{relations} } > 1 && $have->{lock};
+
 		next if $relation->{kind} !~ $is_table && !$expected->{$oid};
 		push @differences, differences_of($relation, $want, $have, $sql);
 	}

@@ -19,6 +19,11 @@
  * - The extension is updated while it looks: it waits for the new version's
  *	 tables like everybody else, or finds a version that is not its own, and
  *	 does nothing until that has changed.
+ * - A dump is being restored: our tables come one by one, and triggers and
+ *	 indexes at the end.  An event that we wrote meanwhile would have the number
+ *	 of one that is to come, and the restore would fail.  Whoever has made a
+ *	 migration has noted an event; so while the sequence of their numbers was
+ *	 never used, the migrations are not looked at, here and in watch.c.
  * - A migration's worker ends after the look at the catalog and before that
  *	 at the slots: a second one starts, finds nothing to do, and ends.
  * - It is cancelled, or its transaction is chosen as a deadlock's victim: the
@@ -62,6 +67,7 @@ static const char *const due_query =
 "   AND (m.phase = 'migrating'"
 "        OR (m.phase = 'contracted' AND m.finish_after <= now()))"
 "   AND (m.retry_at IS NULL OR m.retry_at <= now())"
+"   AND (SELECT s.is_called FROM migspec.event_id_seq AS s)"
 " ORDER BY coalesce(m.retry_at, m.finish_after, m.phase_since), m.id";
 
 /* IDs of the migrations that have work to do now, as a List of int64 * */

@@ -12,9 +12,11 @@
  * migration.  Reads the system catalogs only and takes no lock on a user's
  * table, so it does not wait for anybody.
  *
- * Interleaving: a trigger that was wrong for less than a naptime is not seen
- * here.  Rows written while another one fired after ours are counted by ours
- * (trigger/tally.c).
+ * Interleavings:
+ * - A trigger that was wrong for less than a naptime is not seen here.  Rows
+ *	 written while another one fired after ours are counted by ours
+ *	 (trigger/tally.c).
+ * - A dump is being restored: see scheduler.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,7 +55,8 @@ static const char *const trouble_query =
 "  WHERE g.oid IS NULL OR g.tgenabled <> 'A' OR l.name IS NOT NULL)"
 " SELECT m.id, min(w.trouble) AS trouble FROM migspec.migration AS m"
 " LEFT JOIN wrong AS w USING (id)"
-" WHERE w.id IS NOT NULL OR m.last_step = 'sync trigger' GROUP BY m.id";
+" WHERE (w.id IS NOT NULL OR m.last_step = 'sync trigger')"
+"  AND (SELECT s.is_called FROM migspec.event_id_seq AS s) GROUP BY m.id";
 
 /* see watch.h */
 void

@@ -53,7 +53,22 @@ SQL
 	return $dbh;
 }
 
-# Dump a database, and restore it under another name.
+# Restore those parts of a dump.
+sub restore
+{
+	my ($dump, $to, $name, @parts) = @_;
+
+	open(my $list, '>', "$dump.list") or die "$dump.list: $!";
+	print $list "$_\n" foreach @parts;
+	close($list);
+	$node->command_ok(
+		[ 'pg_restore', '--exit-on-error', '--use-list', "$dump.list", '--dbname', $node->connstr($to), $dump ],
+		$name);
+	return;
+}
+
+# Dump a database, and restore it under another name; slowly, so that our
+# workers have time to see what is half restored.
 sub copy_database
 {
 	my ($from, $to) = @_;
@@ -62,9 +77,14 @@ sub copy_database
 		[ 'pg_dump', '--format=custom', '--file', "$dir/$from.dump", '--dbname', $node->connstr($from) ],
 		"$from: dump");
 	$node->safe_psql('postgres', "CREATE DATABASE $to");
-	$node->command_ok(
-		[ 'pg_restore', '--exit-on-error', '--dbname', $node->connstr($to), "$dir/$from.dump" ],
-		"$from: restore");
+	my ($list) = run_command([ 'pg_restore', '--list', "$dir/$from.dump" ]);
+	my @parts = grep { !/^;/ } split /\n/, $list;
+	my ($start) = grep { $parts[$_] =~ /SEQUENCE SET/ } 0 .. $#parts;
+	my @later = grep { /TABLE DATA migspec event / } @parts;
+	restore("$dir/$from.dump", $to, "$from: restore of the first half",
+		grep { !/TABLE DATA migspec event / } @parts[ 0 .. $start - 1 ]);
+	sleep 1;
+	restore("$dir/$from.dump", $to, "$from: restore of the rest", @later, @parts[ $start .. $#parts ]);
 	return connect_to($node, $to);
 }
 

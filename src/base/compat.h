@@ -123,6 +123,14 @@ typedef RangeTblEntry MigspecPermissions;
 	PortalRun(portal, count, top, true, dest, altdest, completion)
 #endif
 
+/* says more about errors since 16 */
+#if PG_VERSION_NUM >= 160000
+#define migspec_DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp) \
+	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp, &(DateTimeErrorExtra) {0})
+#else
+#define migspec_DecodeDateTime	DecodeDateTime
+#endif
+
 /* parser of type names: an error context since 16 */
 #if PG_VERSION_NUM >= 160000
 #define migspec_typeStringToTypeName(s) typeStringToTypeName(s, NULL)

@@ -13,6 +13,7 @@
 #define MIGSPEC_FLAGS_H
 
 #include "postgres.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* of the conformance suite that this evaluator passes */
@@ -100,8 +101,10 @@ extern int	migspec_flag_bucket(const char *group, int group_length,
 								const char *id, int id_length);
 extern int	migspec_flag_variant_bucket(const char *group, int group_length,
 										const char *id, int id_length, int total);
-/* 1 to 10000, such that bucket 1..100 of the same id is this one / 100, rounded
- * up: whole percents are exactly Unleash's, and fractions are subsets */
+/*
+ * 1 to 100000, such that the bucket of the same id is this one / 1000, rounded
+ * up: whole percents are exactly Unleash's, and fractions are subsets
+ */
 extern int	migspec_flag_fine_bucket(const char *group, int group_length,
 									 const char *id, int id_length);
 
@@ -111,6 +114,8 @@ extern int	migspec_flag_fine_bucket(const char *group, int group_length,
  */
 extern List *migspec_flag_problems(Jsonb *feature);
 extern List *migspec_segment_problems(Jsonb *segment);
+/* the same for what is stored all the same, because it just never matches */
+extern List *migspec_flag_warnings(Jsonb *feature);
 
 /*
  * compile.c: never fails on a document without problems; what it cannot make

@@ -14,6 +14,7 @@
 #include "bgw/bgw.h"
 #include "bgw/outbox.h"
 #include "engine/phase.h"
+#include "flags/flags.h"
 #include "migspec.h"
 #include "trigger/sync.h"
 #include "usage/usage.h"
@@ -35,6 +36,7 @@ _PG_init(void)
 {
 	migspec_guc_init();
 	migspec_sync_init();
+	migspec_flag_cache_init();
 	migspec_usage_hooks_init();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{

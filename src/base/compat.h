@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
@@ -54,6 +55,17 @@ migspec_may_create_in(Oid nspoid, Oid roleid)
 						   ACL_CREATE) == ACLCHECK_OK;
 #else
 	return pg_namespace_aclcheck(nspoid, roleid, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
+migspec_may_create_in_database(void)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(DatabaseRelationId, MyDatabaseId, GetUserId(),
+						   ACL_CREATE) == ACLCHECK_OK;
+#else
+	return pg_database_aclcheck(MyDatabaseId, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
 #endif
 }
 

@@ -113,7 +113,7 @@ typedef struct SnapshotMark
 } SnapshotMark;
 
 static MemoryContext cache_context = NULL;
-static names_hash *names = NULL;
+static names_hash * names = NULL;
 static int	unknown_names = 0;
 
 /* how many of our own transactions and savepoints have ended */
@@ -332,7 +332,7 @@ check_entry(FlagEntry *entry)
 static FlagEntry *
 find_entry(const char *name, int length)
 {
-	FlagEntry	key = {.name = unconstify(char *, name), .length = length};
+	FlagEntry	key = {.name = unconstify(char *, name),.length = length};
 	FlagElement *element;
 	FlagEntry  *entry;
 	bool		found;
@@ -354,7 +354,7 @@ find_entry(const char *name, int length)
 static bool
 is_one_unknown_too_many(const char *name, int length)
 {
-	FlagEntry	key = {.name = unconstify(char *, name), .length = length};
+	FlagEntry	key = {.name = unconstify(char *, name),.length = length};
 
 	return unknown_names >= MOST_UNKNOWN && names_lookup(names, &key) == NULL;
 }

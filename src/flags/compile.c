@@ -55,7 +55,7 @@ migspec_flag_compile_variants(const JsonbValue *json, FlagText group,
 	for (int i = 0; i < variants->n; i++)
 	{
 		FlagVariant *variant = &variants->items[i];
-		FlagText	text;
+		FlagText text;
 		double		weight = 0;
 
 		if (!migspec_flag_get_text(&elements[i], "name", &variant->name))
@@ -73,7 +73,7 @@ migspec_flag_compile_variants(const JsonbValue *json, FlagText group,
 	{
 		FlagText	name;
 		bool		given = variants->n > 0 &&
-			migspec_flag_get_text(&elements[0], "stickiness", &name);
+		migspec_flag_get_text(&elements[0], "stickiness", &name);
 
 		variants->stickiness = migspec_flag_stickiness(given ? &name : NULL);
 	}

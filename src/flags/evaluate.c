@@ -231,7 +231,7 @@ choose(const MigspecVariants *variants, const MigspecFlagContext *context)
 		return variant;
 	if (!migspec_flag_value(context, &variants->stickiness, &id) || id.length == 0)
 	{
-		FlagField	random = {FLAG_RANDOM};
+		FlagField	random = {FLAG_RANDOM, {"", 0}};
 
 		(void) migspec_flag_value(context, &random, &id);
 	}

@@ -151,11 +151,4 @@ extern Jsonb *migspec_flag_segment(int id); /* NULL: there is none */
 extern int64 migspec_flag_generation(void); /* as the active snapshot sees it */
 extern void migspec_flag_cache_init(void);
 
-/*
- * store.c: the one place that writes flags.  begin locks out other writers
- * until the end of the transaction, and gives the stamp of the new generation;
- * every row that is changed gets it.
- */
-extern int64 migspec_flag_begin_change(void);
-
 #endif							/* MIGSPEC_FLAGS_H */

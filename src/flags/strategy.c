@@ -53,7 +53,7 @@ static bool
 matches_user_id(const FlagStrategy *strategy, const MigspecFlagContext *context,
 				MigspecDecision *decision)
 {
-	FlagField	user = {FLAG_USER_ID};
+	FlagField	user = {FLAG_USER_ID, {"", 0}};
 	FlagText	id;
 
 	return migspec_flag_value(context, &user, &id) && migspec_flag_set_has(strategy->ids, id);

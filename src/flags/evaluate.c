@@ -147,9 +147,9 @@ parent_agrees(const FlagParent *parent, const MigspecFlagContext *context, Migsp
 	for (int i = 0; i < parent->nvariants; i++)
 	{
 		FlagText	wanted = parent->variants[i];
+		FlagText	name = variant ? variant->name : FLAG_TEXT("disabled");
 
-		if (variant && variant->name.length == wanted.length &&
-			memcmp(variant->name.bytes, wanted.bytes, wanted.length) == 0)
+		if (name.length == wanted.length && memcmp(name.bytes, wanted.bytes, name.length) == 0)
 			return true;
 	}
 	trace(to, "parent \"%.*s\" has another variant", parent->name.length, parent->name.bytes);

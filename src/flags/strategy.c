@@ -140,7 +140,17 @@ compile_by_chance(FlagStrategy *strategy, const JsonbValue *parameters, FlagText
 	return compile_percentage(strategy, parameters, "percentage", flag, problem);
 }
 
-/* Is the id's bucket among those that the percentage takes in? */
+static bool
+matches_by_chance(const FlagStrategy *strategy)
+{
+	return (int) pg_prng_uint64_range(&pg_global_prng_state, 1, 100000) <= strategy->threshold;
+}
+
+/*
+ * Is the id's bucket among those that the percentage takes in?  Where nothing
+ * says whose answer it is, the default stickiness leaves it to chance, as the
+ * conformance suite demands; any other makes it "no".
+ */
 static bool
 matches_rollout(const FlagStrategy *strategy, const MigspecFlagContext *context,
 				MigspecDecision *decision)
@@ -148,11 +158,11 @@ matches_rollout(const FlagStrategy *strategy, const MigspecFlagContext *context,
 	FlagText	id;
 
 	if (strategy->stickiness.source == FLAG_RANDOM)
-		return (int) pg_prng_uint64_range(&pg_global_prng_state, 1, 100000) <= strategy->threshold;
+		return matches_by_chance(strategy);
 	if (!migspec_flag_value(context, &strategy->stickiness, &id) || id.length == 0)
 	{
 		decision->error = "TARGETING_KEY_MISSING";
-		return false;
+		return strategy->stickiness.source == FLAG_DEFAULT && matches_by_chance(strategy);
 	}
 	decision->bucket = migspec_flag_bucket(strategy->group.bytes, strategy->group.length,
 										   id.bytes, id.length);

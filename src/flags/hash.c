@@ -14,7 +14,7 @@
 
 #include "port/pg_bitutils.h"
 
-#include "flags/flags.h"
+#include "flags/program.h"
 
 /* of variants; rollouts have 0 */
 #define VARIANT_SEED	86028157
@@ -25,15 +25,6 @@
 #define C1	0xcc9e2d51
 #define C2	0x1b873593
 
-/* The state while bytes come in, in pieces of any length */
-typedef struct Murmur
-{
-	uint32		h;
-	uint32		block;			/* bytes that do not make four yet */
-	int			filled;
-	uint32		length;
-} Murmur;
-
 static inline uint32
 scramble(uint32 k)
 {
@@ -41,28 +32,45 @@ scramble(uint32 k)
 }
 
 static inline void
-add_byte(Murmur *state, unsigned char c)
+mix_block(FlagHash *state, uint32 block)
 {
-	state->block |= (uint32) c << (8 * state->filled);
-	if (++state->filled == 4)
-	{
-		state->h ^= scramble(state->block);
-		state->h = pg_rotate_left32(state->h, 13) * 5 + 0xe6546b64;
-		state->block = 0;
-		state->filled = 0;
-	}
+	state->h ^= scramble(block);
+	state->h = pg_rotate_left32(state->h, 13) * 5 + 0xe6546b64;
 }
 
 static inline void
-add_bytes(Murmur *state, const char *bytes, int length)
+add_byte(FlagHash *state, unsigned char c)
 {
-	for (int i = 0; i < length; i++)
-		add_byte(state, (unsigned char) bytes[i]);
+	state->block |= (uint32) c << (8 * state->filled);
+	if (++state->filled < 4)
+		return;
+	mix_block(state, state->block);
+	state->block = 0;
+	state->filled = 0;
+}
+
+/*
+ * Bytes come in pieces of any length: up to where a block ends they are taken
+ * one by one, then four at a time.
+ */
+static inline void
+add_bytes(FlagHash *state, const char *bytes, int length)
+{
+	const unsigned char *at = (const unsigned char *) bytes;
+	const unsigned char *end = at + length;
+
 	state->length += length;
+	while (at < end && state->filled > 0)
+		add_byte(state, *at++);
+	for (; end - at >= 4; at += 4)
+		mix_block(state, (uint32) at[0] | (uint32) at[1] << 8 |
+				  (uint32) at[2] << 16 | (uint32) at[3] << 24);
+	while (at < end)
+		add_byte(state, *at++);
 }
 
 static inline uint32
-finish(Murmur *state)
+finish(const FlagHash *state)
 {
 	uint32		h = state->h;
 
@@ -75,18 +83,41 @@ finish(Murmur *state)
 }
 
 /*
+ * migspec_flag_hash_group -- the hash as far as the group and the colon, which
+ * are the same for all users of a flag.
+ */
+FlagHash
+migspec_flag_hash_group(FlagText group, uint32 seed)
+{
+	FlagHash	state = {.h = seed};
+
+	add_bytes(&state, group.bytes, group.length);
+	add_bytes(&state, ":", 1);
+	return state;
+}
+
+/*
+ * migspec_flag_hash_id -- and the rest of it.
+ */
+uint32
+migspec_flag_hash_id(const FlagHash *group, FlagText id)
+{
+	FlagHash	state = *group;
+
+	add_bytes(&state, id.bytes, id.length);
+	return finish(&state);
+}
+
+/*
  * migspec_flag_hash -- see flags.h.
  */
 uint32
 migspec_flag_hash(const char *group, int group_length, const char *id,
 				  int id_length, uint32 seed)
 {
-	Murmur		state = {.h = seed};
+	FlagHash	state = migspec_flag_hash_group((FlagText) {group, group_length}, seed);
 
-	add_bytes(&state, group, group_length);
-	add_bytes(&state, ":", 1);
-	add_bytes(&state, id, id_length);
-	return finish(&state);
+	return migspec_flag_hash_id(&state, (FlagText) {id, id_length});
 }
 
 /*
@@ -99,16 +130,13 @@ migspec_flag_bucket(const char *group, int group_length, const char *id, int id_
 }
 
 /*
- * migspec_flag_fine_bucket -- 1 to 100000: the bucket, and within it a
- * thousandth of it by an independent hash.
+ * migspec_flag_part -- which thousandth of its bucket an id is in, 1 to 1000,
+ * by an independent hash.
  */
 int
-migspec_flag_fine_bucket(const char *group, int group_length, const char *id, int id_length)
+migspec_flag_part(FlagText group, FlagText id)
 {
-	int			bucket = migspec_flag_bucket(group, group_length, id, id_length);
-	int			part = migspec_flag_hash(group, group_length, id, id_length, FINE_SEED) % 1000;
-
-	return (bucket - 1) * 1000 + part + 1;
+	return migspec_flag_hash(group.bytes, group.length, id.bytes, id.length, FINE_SEED) % 1000 + 1;
 }
 
 /*

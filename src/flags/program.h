@@ -24,6 +24,19 @@ typedef struct FlagText
 	int			length;
 } FlagText;
 
+/* A hash on its way (hash.c) */
+typedef struct FlagHash
+{
+	uint32		h;
+	uint32		block;			/* bytes that do not make four yet */
+	int			filled;
+	uint32		length;
+} FlagHash;
+
+extern FlagHash migspec_flag_hash_group(FlagText group, uint32 seed);
+extern uint32 migspec_flag_hash_id(const FlagHash *group, FlagText id);
+extern int	migspec_flag_part(FlagText group, FlagText id);
+
 /* Texts to look up in constant time */
 typedef struct FlagSet FlagSet;
 
@@ -168,6 +181,7 @@ typedef struct FlagStrategy
 	MigspecVariants *variants;	/* NULL: the flag's */
 	/* of rollouts */
 	FlagText	group;
+	FlagHash	group_hash;
 	FlagField	stickiness;
 	int			threshold;		/* thousandths of a percent */
 	/* of lists */

@@ -88,6 +88,7 @@ compile_percentage(FlagStrategy *strategy, const JsonbValue *parameters, const c
 	}
 	if (!migspec_flag_get_text(parameters, "groupId", &strategy->group))
 		strategy->group = flag;
+	strategy->group_hash = migspec_flag_hash_group(strategy->group, 0);
 	return true;
 }
 
@@ -141,9 +142,10 @@ compile_by_chance(FlagStrategy *strategy, const JsonbValue *parameters, FlagText
 }
 
 static bool
-matches_by_chance(const FlagStrategy *strategy)
+matches_by_chance(const FlagStrategy *strategy, const MigspecFlagContext *context)
 {
-	return (int) pg_prng_uint64_range(&pg_global_prng_state, 1, 100000) <= strategy->threshold;
+	return !context->certain &&
+		(int) pg_prng_uint64_range(&pg_global_prng_state, 1, 100000) <= strategy->threshold;
 }
 
 /*
@@ -158,22 +160,19 @@ matches_rollout(const FlagStrategy *strategy, const MigspecFlagContext *context,
 	FlagText	id;
 
 	if (strategy->stickiness.source == FLAG_RANDOM)
-		return matches_by_chance(strategy);
+		return matches_by_chance(strategy, context);
 	if (!migspec_flag_value(context, &strategy->stickiness, &id) || id.length == 0)
 	{
 		decision->error = "TARGETING_KEY_MISSING";
-		return strategy->stickiness.source == FLAG_DEFAULT && matches_by_chance(strategy);
+		return strategy->stickiness.source == FLAG_DEFAULT && matches_by_chance(strategy, context);
 	}
-	decision->bucket = migspec_flag_bucket(strategy->group.bytes, strategy->group.length,
-										   id.bytes, id.length);
+	decision->bucket = migspec_flag_hash_id(&strategy->group_hash, id) % 100 + 1;
 
 	/* the thousandths matter in one bucket only */
 	if (decision->bucket * 1000 <= strategy->threshold)
 		return true;
-	if ((decision->bucket - 1) * 1000 >= strategy->threshold)
-		return false;
-	return migspec_flag_fine_bucket(strategy->group.bytes, strategy->group.length,
-									id.bytes, id.length) <= strategy->threshold;
+	return (decision->bucket - 1) * 1000 < strategy->threshold &&
+		(decision->bucket - 1) * 1000 + migspec_flag_part(strategy->group, id) <= strategy->threshold;
 }
 
 static bool

@@ -15,6 +15,7 @@
 #include "bgw/outbox.h"
 #include "engine/phase.h"
 #include "flags/flags.h"
+#include "flags/sample.h"
 #include "migspec.h"
 #include "trigger/sync.h"
 #include "usage/usage.h"
@@ -37,11 +38,13 @@ _PG_init(void)
 	migspec_guc_init();
 	migspec_sync_init();
 	migspec_flag_cache_init();
+	migspec_sample_init();
 	migspec_usage_hooks_init();
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{
 		migspec_bgw_init();
 		migspec_usage_shmem_init();
+		migspec_sample_shmem_init();
 		migspec_worker_cancel = migspec_bgw_cancel_job;
 		migspec_worker_wake = migspec_bgw_wake_at_commit;
 		migspec_worker_note_failure = migspec_outbox_put;

@@ -17,7 +17,9 @@
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
+#include "api/api.h"
 #include "flags/flags.h"
+#include "flags/sample.h"
 #include "flags/stage.h"
 
 PG_FUNCTION_INFO_V1(migspec_sql_flag_enabled);
@@ -44,8 +46,8 @@ static const char *const reasons[] = {
 /*
  * The flag that the first argument names, NULL if there is none.
  */
-static MigspecFlag *
-find_flag(FunctionCallInfo fcinfo)
+MigspecFlag *
+migspec_flag_argument(FunctionCallInfo fcinfo)
 {
 	MigspecFlagSite *site = fcinfo->flinfo->fn_extra;
 	text	   *name;
@@ -62,8 +64,8 @@ find_flag(FunctionCallInfo fcinfo)
 }
 
 /* user_id and, if there are three arguments, context */
-static MigspecFlagContext
-user_context(FunctionCallInfo fcinfo)
+MigspecFlagContext
+migspec_flag_context(FunctionCallInfo fcinfo)
 {
 	MigspecFlagContext context = {0};
 
@@ -94,16 +96,19 @@ text_context(const char *user)
 {
 	return (MigspecFlagContext)
 	{
-		user, strlen(user), NULL
+		user, strlen(user), NULL, false
 	};
 }
 
 static Datum
 enabled(FunctionCallInfo fcinfo, const MigspecFlagContext *context)
 {
-	MigspecFlag *flag = find_flag(fcinfo);
+	MigspecFlag *flag = migspec_flag_argument(fcinfo);
+	bool		is_on = flag && migspec_flag_evaluate(flag, context, NULL).enabled;
 
-	PG_RETURN_BOOL(flag && migspec_flag_evaluate(flag, context, NULL).enabled);
+	if (flag && unlikely(flag->sample != NULL))
+		migspec_sample_count(flag->sample, is_on ? MIGSPEC_COUNT_ON : MIGSPEC_COUNT_OFF);
+	PG_RETURN_BOOL(is_on);
 }
 
 /*
@@ -112,7 +117,7 @@ enabled(FunctionCallInfo fcinfo, const MigspecFlagContext *context)
 Datum
 migspec_sql_flag_enabled(PG_FUNCTION_ARGS)
 {
-	MigspecFlagContext context = user_context(fcinfo);
+	MigspecFlagContext context = migspec_flag_context(fcinfo);
 
 	return enabled(fcinfo, &context);
 }
@@ -163,7 +168,7 @@ migspec_sql_flag_enabled_context(PG_FUNCTION_ARGS)
 static Datum
 variant(FunctionCallInfo fcinfo, const MigspecFlagContext *context)
 {
-	MigspecFlag *flag = find_flag(fcinfo);
+	MigspecFlag *flag = migspec_flag_argument(fcinfo);
 	MigspecDecision decision = {0};
 
 	if (flag)
@@ -177,7 +182,7 @@ variant(FunctionCallInfo fcinfo, const MigspecFlagContext *context)
 Datum
 migspec_sql_flag_variant(PG_FUNCTION_ARGS)
 {
-	MigspecFlagContext context = user_context(fcinfo);
+	MigspecFlagContext context = migspec_flag_context(fcinfo);
 
 	return variant(fcinfo, &context);
 }
@@ -255,7 +260,7 @@ push_steps(JsonbParseState **state, char *lines)
 static Datum
 explain(FunctionCallInfo fcinfo, const MigspecFlagContext *context)
 {
-	MigspecFlag *flag = find_flag(fcinfo);
+	MigspecFlag *flag = migspec_flag_argument(fcinfo);
 	MigspecDecision decision = {.reason = MIGSPEC_REASON_ERROR,.error = "FLAG_NOT_FOUND",.strategy = -1};
 	StringInfoData lines;
 	MigspecTrace trace = {&lines};
@@ -304,7 +309,7 @@ explain(FunctionCallInfo fcinfo, const MigspecFlagContext *context)
 Datum
 migspec_sql_flag_explain(PG_FUNCTION_ARGS)
 {
-	MigspecFlagContext context = user_context(fcinfo);
+	MigspecFlagContext context = migspec_flag_context(fcinfo);
 
 	return explain(fcinfo, &context);
 }

@@ -12,7 +12,6 @@
 #include "utils/builtins.h"
 #include "miscadmin.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 
 #include "api/api.h"
 #include "base/errors.h"
@@ -66,19 +65,8 @@ Datum
 migspec_sql_flag_rollout(PG_FUNCTION_ARGS)
 {
 	char	   *name = migspec_arg_text(fcinfo, 0, "flag");
-	char	   *percent;
-	double		value;
+	char	   *percent = migspec_arg_percent(fcinfo, 1);
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "percent")));
-	percent = numeric_normalize(PG_GETARG_NUMERIC(1));
-	value = DatumGetFloat8(DirectFunctionCall1(numeric_float8, PG_GETARG_DATUM(1)));
-	if (!(value >= 0 && value <= 100))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("percent must be between 0 and 100, not %s", percent)));
 	(void) migspec_flag_require(name, false);
 	migspec_flag_set_rollout(name, percent, migspec_flag_begin_change());
 	PG_RETURN_VOID();

@@ -50,6 +50,7 @@
 
 #include "base/errors.h"
 #include "flags/flags.h"
+#include "flags/sample.h"
 #include "flags/stage.h"
 #include "migspec.h"
 
@@ -64,6 +65,7 @@
 #define Anum_flag_stage			5
 #define Anum_flag_next_stage	6
 #define Anum_flag_migration		7
+#define Anum_flag_sample		8
 #define Anum_segment_id			1
 #define Anum_segment_document	2
 #define Anum_generation_stamp	1
@@ -266,6 +268,7 @@ compile(const FlagEntry *entry, HeapTuple tuple, Relation rel)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	MigspecFlag *flag = palloc0(sizeof(MigspecFlag));
+	Datum		sample;
 	bool		isnull;
 
 	flag->context = context;
@@ -277,6 +280,9 @@ compile(const FlagEntry *entry, HeapTuple tuple, Relation rel)
 	flag->stage = migspec_stage_from_name(text_column(tuple, rel, Anum_flag_stage));
 	flag->next_stage = migspec_stage_from_name(text_column(tuple, rel, Anum_flag_next_stage));
 	flag->migration = text_column(tuple, rel, Anum_flag_migration);
+	sample = heap_getattr(tuple, Anum_flag_sample, RelationGetDescr(rel), &isnull);
+	if (!isnull)
+		flag->sample = migspec_sample_of(DatumGetInt64(sample));
 	flag->program = migspec_flag_compile(flag->name,
 										 DatumGetJsonbPCopy(heap_getattr(tuple, Anum_flag_document,
 																		 RelationGetDescr(rel), &isnull)));

@@ -39,7 +39,7 @@ compile_overrides(const JsonbValue *json, FlagVariant *variant)
 /*
  * migspec_flag_compile_variants -- those of a flag or a strategy.
  *
- * The stickiness is that of the first variant; a strategy's variants inherit
+ * The stickiness is that of the first variant; a strategy's variants may inherit
  * the strategy's.
  */
 MigspecVariants *
@@ -48,6 +48,7 @@ migspec_flag_compile_variants(const JsonbValue *json, FlagText group,
 {
 	MigspecVariants *variants = palloc0(sizeof(MigspecVariants));
 	JsonbValue *elements;
+	FlagText	name;
 
 	variants->n = migspec_flag_get_array(json, "variants", &elements);
 	variants->items = palloc0(sizeof(FlagVariant) * Max(variants->n, 1));
@@ -67,16 +68,10 @@ migspec_flag_compile_variants(const JsonbValue *json, FlagText group,
 		variant->payload = migspec_flag_get(&elements[i], "payload");
 		compile_overrides(&elements[i], variant);
 	}
-	if (stickiness)
-		variants->stickiness = *stickiness;
+	if (variants->n > 0 && migspec_flag_get_text(&elements[0], "stickiness", &name))
+		variants->stickiness = migspec_flag_stickiness(&name);
 	else
-	{
-		FlagText	name;
-		bool		given = variants->n > 0 &&
-		migspec_flag_get_text(&elements[0], "stickiness", &name);
-
-		variants->stickiness = migspec_flag_stickiness(given ? &name : NULL);
-	}
+		variants->stickiness = stickiness ? *stickiness : migspec_flag_stickiness(NULL);
 	return variants;
 }
 
@@ -117,7 +112,8 @@ migspec_flag_compile(const char *name, Jsonb *feature)
 	root.val.binary.len = VARSIZE(feature) - VARHDRSZ;
 
 	program->valid = true;
-	program->enabled = migspec_flag_get_bool(&root, "enabled", false);
+	/* Unleash always says; who leaves it out wants the strategies to decide */
+	program->enabled = migspec_flag_get_bool(&root, "enabled", true);
 	compile_parents(&root, program);
 	program->nstrategies = migspec_flag_get_array(&root, "strategies", &elements);
 	program->strategies = palloc0(sizeof(FlagStrategy) * Max(program->nstrategies, 1));

@@ -46,6 +46,8 @@ typedef struct MigspecFlag
 	MigspecStage next_stage;	/* the rollout takes them to this one */
 	char	   *migration;		/* it is tied to, or NULL */
 	Oid			owner;
+	struct MigspecSample *sample;	/* counts its evaluations; NULL: nobody
+									 * wants to know */
 	MemoryContext context;		/* of all of this */
 } MigspecFlag;
 
@@ -59,6 +61,8 @@ typedef struct MigspecFlagContext
 	const char *user_id;		/* not terminated; NULL: none, or in json */
 	int			user_id_length;
 	Jsonb	   *json;			/* NULL: only the user id */
+	bool		certain;		/* leave nothing to chance: what would be, is
+								 * off */
 } MigspecFlagContext;
 
 /* why; as OpenFeature calls it, and our own OVERRIDE */
@@ -101,13 +105,6 @@ extern int	migspec_flag_bucket(const char *group, int group_length,
 								const char *id, int id_length);
 extern int	migspec_flag_variant_bucket(const char *group, int group_length,
 										const char *id, int id_length, int total);
-/*
- * 1 to 100000, such that the bucket of the same id is this one / 1000, rounded
- * up: whole percents are exactly Unleash's, and fractions are subsets
- */
-extern int	migspec_flag_fine_bucket(const char *group, int group_length,
-									 const char *id, int id_length);
-
 /*
  * document.c: what is wrong with a document, as a List of char * with JSON
  * paths; NIL if nothing is.  Raises no error.

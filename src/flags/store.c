@@ -103,7 +103,7 @@ migspec_flag_require(const char *name, bool missing_ok)
 	MigspecFlagRow *row = NULL;
 
 	migspec_catalog_begin(&saved);
-	if (migspec_sql("SELECT name, document::text AS document, owner::oid AS owner, stage, next_stage, migration"
+	if (migspec_sql("SELECT name, document::text AS document, owner::oid AS owner, stage, next_stage, migration, frozen"
 					" FROM migspec.flag WHERE name = $1",
 					MIGSPEC_PARAMS(MIGSPEC_TEXT(name))) == 1)
 	{
@@ -114,6 +114,7 @@ migspec_flag_require(const char *name, bool missing_ok)
 		row->stage = migspec_stage_from_name(migspec_spi_text(0, "stage"));
 		row->next_stage = migspec_stage_from_name(migspec_spi_text(0, "next_stage"));
 		row->migration = migspec_spi_text(0, "migration");
+		row->frozen = migspec_spi_bool(0, "frozen");
 	}
 	migspec_catalog_end(&saved);
 	if (row)
@@ -227,7 +228,13 @@ migspec_flag_drop(const char *name, int64 stamp)
 void
 migspec_flag_set_rollout(const char *name, const char *percent, int64 stamp)
 {
-	(void) migspec_catalog_sql(
+	MigspecFlagRow *row = migspec_flag_require(name, false);
+	MigspecIdentity saved;
+	bool		isnull;
+	Jsonb	   *document;
+
+	migspec_catalog_begin(&saved);
+	(void) migspec_sql(
 							   "WITH place AS (SELECT (s.ordinality - 1)::text AS number,"
 							   "   CASE s.value ->> 'name' WHEN 'flexibleRollout' THEN 'rollout' ELSE 'percentage' END AS parameter"
 							   "  FROM migspec.flag AS f,"
@@ -245,8 +252,11 @@ migspec_flag_set_rollout(const char *name, const char *percent, int64 stamp)
 							   "  coalesce(document -> 'strategies', '[]') || jsonb_build_array(jsonb_build_object("
 							   "   'name', 'flexibleRollout', 'parameters', jsonb_build_object("
 							   "    'rollout', $2, 'stickiness', 'default', 'groupId', $1)))) END"
-							   " WHERE name = $1",
+							   " WHERE name = $1 RETURNING document",
 							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name), MIGSPEC_TEXT(percent), MIGSPEC_INT8(stamp)));
+	document = DatumGetJsonbP(migspec_spi_datum(0, "document", &isnull));
+	migspec_catalog_end(&saved);
+	migspec_stage_check_change(row, document);
 	record("flag_rollout", name, stamp, "percent", percent);
 }
 

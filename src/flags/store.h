@@ -21,6 +21,7 @@ typedef struct MigspecFlagRow
 	MigspecStage stage;
 	MigspecStage next_stage;
 	char	   *migration;		/* NULL: none */
+	bool		frozen;			/* its buckets must not change any more */
 } MigspecFlagRow;
 
 /*

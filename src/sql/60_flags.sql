@@ -1,5 +1,5 @@
 /*
- * Flags: Unleash feature documents.  The columns up to "migration" are read by
+ * Flags: Unleash feature documents.  The columns up to "sample" are read by
  * position in flags/cache.c.  The names sort by bytes, because the lookup
  * knows no other order.
  */
@@ -13,8 +13,15 @@ CREATE TABLE migspec.flag (
 	next_stage	text CHECK (next_stage OPERATOR(pg_catalog.=) ANY
 		(ARRAY['off', 'dualwrite', 'shadow', 'live', 'rampdown', 'complete']::text[])),
 	migration	text REFERENCES migspec.migration (name) ON UPDATE CASCADE ON DELETE SET NULL,
+	sample		bigint,
+	/* of migration flags, see flags/stage_move.c */
 	stages		smallint NOT NULL DEFAULT 6
 		CHECK (stages OPERATOR(pg_catalog.=) ANY (ARRAY[2, 4, 6]::smallint[])),
+	frozen		boolean NOT NULL DEFAULT false,
+	moved		xid8,
+	seen_low	smallint NOT NULL DEFAULT 0,
+	seen_high	smallint NOT NULL DEFAULT 0,
+	stage_since	timestamptz,
 	created_at	timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	changed_at	timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
@@ -46,7 +53,7 @@ SELECT pg_catalog.pg_extension_config_dump('migspec.flag_segment', '');
 SELECT pg_catalog.pg_extension_config_dump('migspec.flag_stamp', '');
 
 CREATE VIEW migspec.flags AS
-SELECT f.name, f.owner, coalesce((f.document ->> 'enabled')::boolean, false) AS enabled,
+SELECT f.name, f.owner, coalesce((f.document ->> 'enabled')::boolean, true) AS enabled,
 	f.stage, f.next_stage, f.migration, f.created_at, f.changed_at,
 	CASE WHEN pg_has_role(f.owner, 'USAGE') THEN f.document END AS document
 FROM migspec.flag AS f;

@@ -5,9 +5,9 @@
  *
  * All that can be done once is done when a flag is compiled: lists become
  * sets, numbers, dates, versions, address ranges and regular expressions are
- * parsed.  A constraint that makes no sense (an unknown operator, a value
- * that cannot be read) never holds, not even when inverted, as in the
- * conformance suite.
+ * parsed.  As in Unleash's clients, a constraint with an unknown operator never
+ * holds, not even when inverted; one whose own value cannot be read holds only
+ * when inverted.
  *
  * Regular expressions are in RE2's dialect in the documents, and run on the
  * server's engine: the differences that can be are translated, and what RE2
@@ -374,6 +374,23 @@ migspec_flag_operator(FlagText name)
 }
 
 /*
+ * A list of values: trimmed, and without those that are empty.
+ */
+static void
+get_values(const JsonbValue *json, FlagConstraint *constraint)
+{
+	int			n = migspec_flag_get_texts(json, "values", &constraint->texts);
+
+	for (int i = 0; i < n; i++)
+	{
+		FlagText	value = migspec_flag_trim(constraint->texts[i]);
+
+		if (constraint->texts[i].length > 0)
+			constraint->texts[constraint->ntexts++] = value;
+	}
+}
+
+/*
  * migspec_flag_compile_constraint -- see program.h.
  */
 bool
@@ -401,7 +418,7 @@ migspec_flag_compile_constraint(const JsonbValue *json, FlagConstraint *constrai
 	constraint->inverted = migspec_flag_get_bool(json, "inverted", false);
 	constraint->case_insensitive = migspec_flag_get_bool(json, "caseInsensitive", false);
 	if (constraint->op->list)
-		constraint->ntexts = migspec_flag_get_texts(json, "values", &constraint->texts);
+		get_values(json, constraint);
 	else if (migspec_flag_get_text(json, "value", &value))
 	{
 		constraint->ntexts = 1;
@@ -413,7 +430,7 @@ migspec_flag_compile_constraint(const JsonbValue *json, FlagConstraint *constrai
 	*problem = psprintf("operator %s cannot use the value \"%.*s\"", constraint->op->name,
 						constraint->ntexts > 0 ? constraint->texts[0].length : 0,
 						constraint->ntexts > 0 ? constraint->texts[0].bytes : "");
-	constraint->op = NULL;
+	constraint->is_useless = true;
 	return false;
 }
 
@@ -441,7 +458,9 @@ migspec_flag_constraint_holds(const FlagConstraint *constraint,
 
 	if (constraint->op == NULL)
 		return false;
-	if (migspec_flag_value(context, &constraint->field, &value))
+	if (constraint->is_useless)
+		holds = false;
+	else if (migspec_flag_value(context, &constraint->field, &value))
 		holds = constraint->op->holds(constraint, value);
 	else if (constraint->op->own_time &&
 			 migspec_flag_text_is(constraint->field.name, "currentTime"))

@@ -107,7 +107,7 @@ try_strategies(const MigspecProgram *program, const MigspecFlagContext *context,
 		decision->strategy = i;
 		decision->reason = strategy->kind->reason == MIGSPEC_REASON_STATIC &&
 			strategy->nconstraints > 0 ? MIGSPEC_REASON_TARGETING_MATCH : strategy->kind->reason;
-		if (strategy->variants)
+		if (strategy->variants && strategy->variants->total > 0)
 			decision->variants = strategy->variants;
 		return;
 	}
@@ -222,12 +222,15 @@ overridden(const MigspecVariants *variants, const MigspecFlagContext *context)
 static const FlagVariant *
 choose(const MigspecVariants *variants, const MigspecFlagContext *context)
 {
-	const FlagVariant *variant = overridden(variants, context);
+	const FlagVariant *variant;
 	FlagText	id;
 	int			bucket;
 	int			weight = 0;
 
-	if (variant || variants->total == 0)
+	if (variants->total == 0)
+		return NULL;
+	variant = overridden(variants, context);
+	if (variant)
 		return variant;
 	if (!migspec_flag_value(context, &variants->stickiness, &id) || id.length == 0)
 	{

@@ -116,6 +116,7 @@ typedef struct FlagConstraint
 	FlagField	field;
 	bool		inverted;
 	bool		case_insensitive;
+	bool		is_useless;		/* its own value cannot be read */
 	int			ntexts;			/* "values", or "value" as the only one */
 	FlagText   *texts;
 	FlagSet    *set;
@@ -128,7 +129,7 @@ typedef struct FlagConstraint
 } FlagConstraint;
 
 extern const FlagOperator *migspec_flag_operator(FlagText name);
-/* false, with a reason, if the constraint makes no sense and never holds */
+/* false, with a reason, if the constraint makes no sense */
 extern bool migspec_flag_compile_constraint(const JsonbValue *json, FlagConstraint *constraint,
 											char **problem);
 extern bool migspec_flag_constraint_holds(const FlagConstraint *constraint,
@@ -229,6 +230,7 @@ extern int	migspec_flag_get_array(const JsonbValue *object, const char *key,
 								   JsonbValue **elements);
 extern int	migspec_flag_get_texts(const JsonbValue *object, const char *key, FlagText **texts);
 extern FlagText migspec_flag_scalar_text(const JsonbValue *value);	/* length -1: none */
+extern FlagText migspec_flag_trim(FlagText text);
 /* the parts of a comma-separated list, trimmed, without empty ones */
 extern int	migspec_flag_split(FlagText list, FlagText **parts);
 

@@ -186,6 +186,7 @@ compile_addresses(FlagStrategy *strategy, const JsonbValue *parameters, FlagText
 	if (!migspec_flag_get_text(parameters, "IPs", &list))
 		return true;
 	n = migspec_flag_split(list, &parts);
+	strategy->ids = migspec_flag_set(parts, n);
 	strategy->ranges = palloc(sizeof(FlagRange) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
@@ -203,8 +204,11 @@ matches_address(const FlagStrategy *strategy, const MigspecFlagContext *context,
 	FlagText	value;
 	FlagRange	address;
 
-	if (!migspec_flag_value(context, &field, &value) ||
-		!migspec_flag_parse_range(value, &address))
+	if (strategy->ids == NULL || !migspec_flag_value(context, &field, &value))
+		return false;
+	if (migspec_flag_set_has(strategy->ids, value))
+		return true;
+	if (!migspec_flag_parse_range(value, &address))
 		return false;
 	for (int i = 0; i < strategy->nranges; i++)
 	{
@@ -316,6 +320,25 @@ append_segments(FlagStrategy *strategy, const JsonbValue *json, char **problem)
 }
 
 /*
+ * The variants of a strategy: group and, unless the first variant has its own,
+ * stickiness are its parameters, whatever its own rule makes of them.
+ */
+static void
+compile_variants(FlagStrategy *strategy, const JsonbValue *json, FlagText flag)
+{
+	JsonbValue *parameters = migspec_flag_get(json, "parameters");
+	FlagText	group;
+	FlagText	name;
+	FlagField	stickiness = migspec_flag_stickiness(NULL);
+
+	if (!migspec_flag_get_text(parameters, "groupId", &group))
+		group = flag;
+	if (migspec_flag_get_text(parameters, "stickiness", &name))
+		stickiness = migspec_flag_stickiness(&name);
+	strategy->variants = migspec_flag_compile_variants(json, group, &stickiness);
+}
+
+/*
  * migspec_flag_compile_strategy -- see program.h; false, with a reason, if it
  * makes no sense and never matches.
  */
@@ -325,7 +348,6 @@ migspec_flag_compile_strategy(const JsonbValue *json, FlagText flag,
 {
 	FlagText	name;
 	JsonbValue *variants;
-	int			nvariants;
 
 	memset(strategy, 0, sizeof(FlagStrategy));
 	*problem = NULL;
@@ -341,10 +363,7 @@ migspec_flag_compile_strategy(const JsonbValue *json, FlagText flag,
 		strategy->kind = NULL;
 	append_constraints(strategy, json, problem);
 	append_segments(strategy, json, problem);
-	nvariants = migspec_flag_get_array(json, "variants", &variants);
-	if (nvariants > 0)
-		strategy->variants = migspec_flag_compile_variants(json,
-														   strategy->group.length > 0 ? strategy->group : flag,
-														   &strategy->stickiness);
+	if (migspec_flag_get_array(json, "variants", &variants) > 0)
+		compile_variants(strategy, json, flag);
 	return *problem == NULL;
 }

@@ -86,6 +86,17 @@ migspec_flag_get(const JsonbValue *object, const char *key)
 	return value && value->type != jbvNull ? value : NULL;
 }
 
+/* Without blanks around it */
+FlagText
+migspec_flag_trim(FlagText text)
+{
+	while (text.length > 0 && isspace((unsigned char) text.bytes[0]))
+		text.bytes++, text.length--;
+	while (text.length > 0 && isspace((unsigned char) text.bytes[text.length - 1]))
+		text.length--;
+	return text;
+}
+
 /* A scalar as text */
 FlagText
 migspec_flag_scalar_text(const JsonbValue *value)
@@ -160,16 +171,6 @@ migspec_flag_get_texts(const JsonbValue *object, const char *key, FlagText **res
 	return used;
 }
 
-static FlagText
-trim(FlagText text)
-{
-	while (text.length > 0 && isspace((unsigned char) text.bytes[0]))
-		text.bytes++, text.length--;
-	while (text.length > 0 && isspace((unsigned char) text.bytes[text.length - 1]))
-		text.length--;
-	return text;
-}
-
 int
 migspec_flag_split(FlagText list, FlagText **parts)
 {
@@ -188,7 +189,7 @@ migspec_flag_split(FlagText list, FlagText **parts)
 
 		if (to == NULL)
 			to = end;
-		part = trim((FlagText) {from, (int) (to - from)});
+		part = migspec_flag_trim((FlagText) {from, (int) (to - from)});
 		if (part.length > 0)
 			(*parts)[n++] = part;
 		from = to + 1;
@@ -276,7 +277,7 @@ migspec_flag_parse_number(FlagText text, double *number)
 	char		buffer[64];
 	char	   *end;
 
-	text = trim(text);
+	text = migspec_flag_trim(text);
 	if (text.length == 0 || text.length >= (int) sizeof(buffer) ||
 		memchr(text.bytes, 'x', text.length) || memchr(text.bytes, 'X', text.length))
 		return false;
@@ -302,7 +303,7 @@ migspec_flag_parse_date(FlagText text, TimestampTz *date)
 	struct pg_tm tm;
 	fsec_t		fsec;
 
-	text = trim(text);
+	text = migspec_flag_trim(text);
 	if (text.length < 10 || text.length >= (int) sizeof(buffer))
 		return false;
 	memcpy(buffer, text.bytes, text.length);
@@ -465,7 +466,7 @@ migspec_flag_parse_range(FlagText text, FlagRange *range)
 {
 	char		buffer[64];
 
-	text = trim(text);
+	text = migspec_flag_trim(text);
 	if (text.length == 0 || text.length >= (int) sizeof(buffer))
 		return false;
 	memcpy(buffer, text.bytes, text.length);

@@ -216,7 +216,9 @@ migspec_flag_drop(const char *name, int64 stamp)
 	MigspecFlagRow *row = migspec_flag_require(name, false);
 
 	migspec_stage_check_drop(row);
-	(void) migspec_catalog_sql("DELETE FROM migspec.flag WHERE name = $1",
+	(void) migspec_catalog_sql("WITH f AS (DELETE FROM migspec.flag WHERE name = $1),"
+							   " c AS (DELETE FROM migspec.flag_count WHERE flag = $1)"
+							   " DELETE FROM migspec.flag_mismatch WHERE flag = $1",
 							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name)));
 	record("flag_dropped", name, stamp, NULL, NULL);
 }

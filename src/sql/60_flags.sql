@@ -25,6 +25,7 @@ CREATE TABLE migspec.flag (
 	created_at	timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	changed_at	timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+CREATE INDEX ON migspec.flag ((sample OPERATOR(pg_catalog.&) 4294967295)) WHERE sample IS NOT NULL;
 COMMENT ON TABLE migspec.flag IS 'feature flags: Unleash documents, and the stages of migration flags';
 
 CREATE TABLE migspec.flag_segment (

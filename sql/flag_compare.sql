@@ -34,7 +34,7 @@ BEGIN
 	-- the scheduler has looked when all are there
 	FOR i IN 1 .. 300 LOOP
 		SELECT c.comparisons, c.mismatches, c.failures INTO row FROM migspec.flag_counts AS c WHERE flag = 'flag_compare_f';
-		EXIT WHEN row.comparisons + row.failures >= 13;
+		EXIT WHEN row.comparisons + row.failures >= 15;
 		PERFORM pg_sleep(0.1);
 	END LOOP;
 	RETURN QUERY SELECT row.comparisons, row.mismatches, row.failures;

@@ -25,6 +25,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -53,6 +54,9 @@ migspec_flag_begin_change(void)
 					" SET stamp = nextval('migspec.flag_stamp') RETURNING stamp", 0, NULL) == 1)
 		stamp = migspec_spi_int8(0, "stamp");
 	migspec_catalog_end(&saved);
+
+	/* others may act on it as soon as they see it, so a crash must not undo it */
+	ForceSyncCommit();
 	if (stamp == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),

@@ -151,8 +151,21 @@ SELECT * FROM strategies();
 SELECT event, detail - 'elapsed' - 'samples' FROM migspec.events WHERE detail ->> 'flag' = 'flag_plan_f'
 	AND event ~ 'plan_(halted|resumed)' ORDER BY id;
 
--- a freeze: nothing goes up
+-- an answer that comes when another plan has begun is for nobody
+SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1, "check": "SELECT pg_sleep(1) IS NULL"}]}');
 RESET ROLE;
+DO $$
+BEGIN
+	WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'migspec rollout' AND query ~ 'pg_sleep') LOOP
+		PERFORM pg_sleep(0.01);
+		PERFORM pg_stat_clear_snapshot();
+	END LOOP;
+END $$;
+SELECT migspec_flag_plan('flag_plan_f', '{"min_time": "1 day", "steps": [{"percent": 1, "check": "SELECT true"}]}');
+SELECT reach('min_time|halted');
+SELECT failures FROM migspec.flag_plans WHERE flag = 'flag_plan_f';
+
+-- a freeze: nothing goes up
 SELECT migspec_flag_freeze(true, 'incident 42');
 SET ROLE flag_plan_owner;
 SELECT migspec_flag_plan('flag_plan_f', '{"on_failure": "step_back", "steps": [{"percent": 1}, {"percent": 2}]}');

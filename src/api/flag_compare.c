@@ -25,7 +25,7 @@ static int
 milliseconds(const Interval *interval)
 {
 	double		ms = interval->time / 1000.0 +
-		(interval->day + 30.0 * interval->month) * 86400000.0;
+	(interval->day + 30.0 * interval->month) * 86400000.0;
 
 	if (ms < 0 || ms > PG_INT32_MAX)
 		ereport(ERROR,

@@ -196,7 +196,7 @@ shorten(const Jsonb *rows)
 	if (rows == NULL)
 		return NULL;
 	text = JsonbToCString(NULL, unconstify(JsonbContainer *, &rows->root), VARSIZE(rows));
-	text[pg_mbcliplen(text, strlen(text), LONGEST_VALUE)] = '\0';
+	text[		pg_mbcliplen(text, strlen(text), LONGEST_VALUE)] = '\0';
 	return text;
 }
 

@@ -23,8 +23,8 @@
  *
  * Interleavings that must be survived:
  * - A session changes the plan, or the flag, while the check runs: the look
- *	 sees what is there now, and uses the answer for the step that it was for
- *	 only.
+ *	 sees what is there now, and uses the answer only if the step is still
+ *	 the one that was begun then.
  * - A session has locked the plan's row: the next look is soon enough.
  *
  *-------------------------------------------------------------------------
@@ -63,6 +63,7 @@ typedef struct RolloutPlan
 	MigspecFlagRow *flag;
 	char	   *state;
 	int			step;
+	char	   *since;
 	int			steps;
 	int			failures;
 	int			failure_limit;
@@ -97,7 +98,7 @@ typedef struct RolloutPlan
 	"  ORDER BY t.ordinality DESC LIMIT 1), '0')"
 
 static const char *const load_query =
-"SELECT p.state, p.step, jsonb_array_length(p.plan -> 'steps') AS steps, p.failures,"
+"SELECT p.state, p.step, p.step_since::text AS since, jsonb_array_length(p.plan -> 'steps') AS steps, p.failures,"
 " coalesce((p.plan ->> 'failure_limit')::integer, 1) AS failure_limit,"
 " coalesce(p.plan ->> 'on_failure', 'halt') = 'step_back' AS step_back,"
 " p.stamp <> f.stamp AS changed,"
@@ -136,6 +137,7 @@ load(const char *name, bool nowait)
 		plan->flag = flag;
 		plan->state = migspec_spi_text(0, "state");
 		plan->step = (int) migspec_spi_int8(0, "step");
+		plan->since = migspec_spi_text(0, "since");
 		plan->steps = (int) migspec_spi_int8(0, "steps");
 		plan->failures = (int) migspec_spi_int8(0, "failures");
 		plan->failure_limit = (int) migspec_spi_int8(0, "failure_limit");
@@ -349,7 +351,8 @@ migspec_rollout_look(const MigspecCheckQuery *check)
 	RolloutPlan *plan = load(check->flag, true);
 	char	   *reason;
 
-	if (plan == NULL || strcmp(plan->state, "running") != 0 || plan->step != check->step ||
+	if (plan == NULL || strcmp(plan->state, "running") != 0 ||
+		plan->step != check->step || strcmp(plan->since, check->since) != 0 ||
 		is_disturbed(plan, check->verdict))
 		return;
 	if (check->verdict == MIGSPEC_VERDICT_FAILURE && ++plan->failures >= plan->failure_limit)
@@ -393,7 +396,7 @@ migspec_rollout_checks(void)
 	uint64		n;
 
 	migspec_catalog_begin(&saved);
-	n = migspec_sql("SELECT p.flag, p.step, coalesce(s.step ->> 'check', p.plan ->> 'check') AS query,"
+	n = migspec_sql("SELECT p.flag, p.step, p.step_since::text AS since, coalesce(s.step ->> 'check', p.plan ->> 'check') AS query,"
 					" p.author_search_path, f.owner::oid AS role,"
 					" (extract(epoch FROM coalesce(p.plan ->> 'check_timeout', '" CHECK_TIMEOUT "')::interval)"
 					"  * 1000)::bigint AS timeout"
@@ -406,6 +409,7 @@ migspec_rollout_checks(void)
 
 		check->flag = migspec_spi_text(i, "flag");
 		check->step = (int) migspec_spi_int8(i, "step");
+		check->since = migspec_spi_text(i, "since");
 		check->query = check->step > 0 ? migspec_spi_text(i, "query") : NULL;
 		check->search_path = migspec_spi_text(i, "author_search_path");
 		check->role = migspec_spi_oid(i, "role");

@@ -25,7 +25,8 @@ typedef enum MigspecVerdict
 typedef struct MigspecCheckQuery
 {
 	char	   *flag;
-	int			step;			/* the answer is for this step */
+	int			step;			/* the answer is for this step, ... */
+	char	   *since;			/* ... begun at this time */
 	char	   *query;			/* NULL: there is none */
 	char	   *search_path;
 	Oid			role;

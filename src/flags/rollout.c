@@ -457,7 +457,7 @@ static const Key keys[] = {
 static void
 check_value(List **problems, const char *path, const Key *key, const JsonbValue *object)
 {
-	FlagText	text;
+	FlagText text;
 	JsonbValue *value = migspec_flag_get(object, key->name);
 	bool		scalar = migspec_flag_get_text(object, key->name, &text);
 	double		number = 0;
@@ -530,7 +530,7 @@ check_keys(List **problems, const char *path, const JsonbValue *object, bool ste
 static void
 check_step(List **problems, const char *path, const JsonbValue *step, double *percent)
 {
-	FlagText	text;
+	FlagText text;
 	double		number;
 
 	if (step->type != jbvBinary || !JsonContainerIsObject(step->val.binary.data))

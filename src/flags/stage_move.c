@@ -485,10 +485,12 @@ migspec_stage_check_contract(const MigspecMigration *migration)
 	uint64		n;
 	char	   *incomplete = NULL;
 	bool		unsettled = false;
+	bool		uncommitted = false;
 	char	   *name = NULL;
 
 	migspec_catalog_begin(&saved);
 	n = migspec_sql("SELECT min(name COLLATE \"C\") AS name, bool_or(seen_low <> stages - 1) AS unsettled,"
+					" bool_or(moved = pg_current_xact_id_if_assigned()) AS uncommitted,"
 					" string_agg(format('flag %I is in stage %s%s', name, stage, ' to ' || next_stage), '; ' ORDER BY name)"
 					"  FILTER (WHERE stage <> 'complete' OR next_stage IS NOT NULL) AS incomplete"
 					" FROM migspec.flag WHERE migration = $1",
@@ -498,6 +500,7 @@ migspec_stage_check_contract(const MigspecMigration *migration)
 		name = migspec_spi_text(0, "name");
 		incomplete = migspec_spi_text(0, "incomplete");
 		unsettled = migspec_spi_bool(0, "unsettled");
+		uncommitted = migspec_spi_bool(0, "uncommitted");
 	}
 	migspec_catalog_end(&saved);
 	if (incomplete)
@@ -506,6 +509,12 @@ migspec_stage_check_contract(const MigspecMigration *migration)
 				 errmsg("a flag still sends users to the old shape of migration \"%s\"", migration->name),
 				 errdetail_internal("%s", incomplete),
 				 errhint("Move it to stage complete with migspec_flag_advance or migspec_flag_move first.")));
+	if (uncommitted)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("flag \"%s\" of migration \"%s\" has been moved in this transaction", name, migration->name),
+				 errdetail("Other transactions still go by its old stage."),
+				 errhint("Commit, and call again.")));
 	if (unsettled)
 		wait_for_running(name);
 }

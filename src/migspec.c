@@ -14,6 +14,8 @@
 #include "bgw/bgw.h"
 #include "bgw/outbox.h"
 #include "engine/phase.h"
+#include "flags/flags.h"
+#include "flags/sample.h"
 #include "hooks/utility.h"
 #include "migspec.h"
 #include "trigger/sync.h"
@@ -36,6 +38,8 @@ _PG_init(void)
 {
 	migspec_guc_init();
 	migspec_sync_init();
+	migspec_flag_cache_init();
+	migspec_sample_init();
 	migspec_usage_hooks_init();
 	if (!IsBinaryUpgrade)
 		migspec_guard_init();
@@ -43,6 +47,7 @@ _PG_init(void)
 	{
 		migspec_bgw_init();
 		migspec_usage_shmem_init();
+		migspec_sample_shmem_init();
 		migspec_worker_cancel = migspec_bgw_cancel_job;
 		migspec_worker_wake = migspec_bgw_wake_at_commit;
 		migspec_worker_note_failure = migspec_outbox_put;

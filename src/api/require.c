@@ -11,8 +11,10 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/numeric.h"
 
 #include "api/api.h"
 #include "base/errors.h"
@@ -40,6 +42,44 @@ migspec_arg_text_or_null(FunctionCallInfo fcinfo, int argno)
 {
 	return PG_ARGISNULL(argno) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+/*
+ * A percentage as text, which must not be null.
+ */
+char *
+migspec_arg_percent(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *percent;
+	double		value;
+
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "percent")));
+	percent = numeric_normalize(PG_GETARG_NUMERIC(argno));
+	value = DatumGetFloat8(DirectFunctionCall1(numeric_float8, PG_GETARG_DATUM(argno)));
+	if (!(value >= 0 && value <= 100))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("percent must be between 0 and 100, not %s", percent)));
+	return percent;
+}
+
+/*
+ * Error unless this is a CALL that may commit.
+ */
+void
+migspec_require_nonatomic(FunctionCallInfo fcinfo, const char *call, const char *why)
+{
+	if (fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
+		!castNode(CallContext, fcinfo->context)->atomic)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("%s cannot run inside a transaction block or a function", call),
+			 errdetail_internal("%s", why),
+			 errhint("Call it as a statement of its own: CALL %s(...).", call)));
 }
 
 /*

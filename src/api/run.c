@@ -17,7 +17,6 @@
 
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -42,22 +41,6 @@ typedef struct Progress
 	char		line[256];
 	TimestampTz at;
 } Progress;
-
-/*
- * Error unless this is a CALL that may commit.
- */
-static void
-require_nonatomic(FunctionCallInfo fcinfo)
-{
-	if (fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
-		!castNode(CallContext, fcinfo->context)->atomic)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("migspec_run cannot run inside a transaction block or a function"),
-			 errdetail("Each phase is a transaction of its own."),
-			 errhint("Call it as a statement of its own: CALL migspec_run(...).")));
-}
 
 /*
  * The state of the backfill in one line, or, when that is done, the step that
@@ -328,7 +311,7 @@ migspec_sql_run(PG_FUNCTION_ARGS)
 	char	   *name;
 	MigspecPhase until;
 
-	require_nonatomic(fcinfo);
+	migspec_require_nonatomic(fcinfo, "migspec_run", "Each phase is a transaction of its own.");
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	name = migspec_arg_text(fcinfo, 0, "migration");
 	until = migspec_phase_from_name(migspec_arg_text(fcinfo, 1, "until"));

@@ -18,6 +18,7 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
@@ -144,6 +145,17 @@ migspec_may_create_in(Oid nspoid, Oid roleid)
 }
 
 static inline bool
+migspec_may_create_in_database(void)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(DatabaseRelationId, MyDatabaseId, GetUserId(),
+						   ACL_CREATE) == ACLCHECK_OK;
+#else
+	return pg_database_aclcheck(MyDatabaseId, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
 migspec_owns_database(Oid dboid, Oid roleid)
 {
 #if PG_VERSION_NUM >= 160000
@@ -242,6 +254,14 @@ typedef RangeTblEntry MigspecPermissions;
 #else
 #define MIGSPEC_PORTAL_RUN(portal, count, top, dest, altdest, completion) \
 	PortalRun(portal, count, top, true, dest, altdest, completion)
+#endif
+
+/* says more about errors since 16 */
+#if PG_VERSION_NUM >= 160000
+#define migspec_DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp) \
+	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp, &(DateTimeErrorExtra) {0})
+#else
+#define migspec_DecodeDateTime	DecodeDateTime
 #endif
 
 /* parsers of names: an error context since 16 */

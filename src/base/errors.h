@@ -55,4 +55,11 @@
 #define ERRCODE_MIGSPEC_GUARD_WORK				MAKE_SQLSTATE('M', 'G', '5', '0', '2')
 #define ERRCODE_MIGSPEC_GUARD_WAIT				MAKE_SQLSTATE('M', 'G', '5', '0', '3')
 
+/* flags */
+#define ERRCODE_MIGSPEC_UNDEFINED_FLAG			MAKE_SQLSTATE('M', 'G', '6', '0', '1')
+#define ERRCODE_MIGSPEC_MALFORMED_FLAG			MAKE_SQLSTATE('M', 'G', '6', '0', '2')
+#define ERRCODE_MIGSPEC_NOT_FLAG_OWNER			MAKE_SQLSTATE('M', 'G', '6', '0', '3')
+#define ERRCODE_MIGSPEC_WRONG_STAGE				MAKE_SQLSTATE('M', 'G', '6', '0', '4')
+#define ERRCODE_MIGSPEC_FLAG_FROZEN				MAKE_SQLSTATE('M', 'G', '6', '0', '5')
+
 #endif							/* MIGSPEC_ERRORS_H */

@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * collect.c
- *		What the sync triggers have counted, on its way into the catalog.
+ *		What sync triggers and flags have counted, on its way into the catalog.
  *
  * Runs in the scheduler of a database, at each look.  A transaction for each
- * operation; no lock but that of the migration's row, for which it does not
- * wait: a session that moves a migration may take its time.
+ * operation and each flag; no lock but that of the row that counts are added
+ * to, for which it does not wait: a session that moves a migration may take
+ * its time.
  *
  * Interleavings:
  * - More is counted meanwhile: what was stored is subtracted after the commit.
@@ -20,9 +21,11 @@
  */
 #include "postgres.h"
 
+#include "base/sqlutil.h"
 #include "bgw/collect.h"
 #include "catalog/migration.h"
 #include "engine/retry.h"
+#include "flags/sample.h"
 #include "trigger/tally.h"
 
 /*
@@ -45,6 +48,85 @@ collect(const MigspecTallied *tallied, MemoryContext cxt)
 		migspec_tally_forget(tallied);
 }
 
+/* what became of counts of a flag */
+typedef enum Stored
+{
+	STORED,
+	STORED_NOT,					/* its row is locked */
+	STORED_NO_FLAG
+} Stored;
+
+/*
+ * Add what was counted of a flag to its row, without waiting.
+ */
+static Stored
+store_sample(const MigspecSampled *sampled)
+{
+	const uint64 *n = sampled->counts;
+	MigspecIdentity saved;
+	Stored		result = STORED;
+
+	migspec_catalog_begin(&saved);
+	(void) migspec_sql("INSERT INTO migspec.flag_count (flag)"
+					   " SELECT name FROM migspec.flag WHERE sample IS NOT NULL AND sample & 4294967295 = $1"
+					   "  AND name NOT IN (SELECT flag FROM migspec.flag_count)",
+					   MIGSPEC_PARAMS(MIGSPEC_INT8(sampled->id)));
+	if (migspec_sql("UPDATE migspec.flag_count SET updated_at = now(),"
+					" evaluations_on = evaluations_on + $2,"
+					" evaluations_off = evaluations_off + $3,"
+					" comparisons = comparisons + $4, mismatches = mismatches + $5,"
+					" failures = failures + $6"
+					" WHERE flag = (SELECT c.flag FROM migspec.flag_count AS c"
+					"  JOIN migspec.flag AS f ON f.name = c.flag"
+					"  WHERE f.sample IS NOT NULL AND f.sample & 4294967295 = $1 FOR UPDATE OF c SKIP LOCKED)",
+					MIGSPEC_PARAMS(MIGSPEC_INT8(sampled->id),
+								   MIGSPEC_INT8((int64) n[MIGSPEC_COUNT_ON]),
+								   MIGSPEC_INT8((int64) n[MIGSPEC_COUNT_OFF]),
+								   MIGSPEC_INT8((int64) n[MIGSPEC_COUNT_COMPARED]),
+								   MIGSPEC_INT8((int64) n[MIGSPEC_COUNT_MISMATCHED]),
+								   MIGSPEC_INT8((int64) n[MIGSPEC_COUNT_FAILED]))) == 0)
+		result = migspec_sql("SELECT FROM migspec.flag WHERE sample IS NOT NULL AND sample & 4294967295 = $1",
+							 MIGSPEC_PARAMS(MIGSPEC_INT8(sampled->id))) > 0 ? STORED_NOT : STORED_NO_FLAG;
+	migspec_catalog_end(&saved);
+	return result;
+}
+
+static bool
+is_idle(const MigspecSampled *sampled)
+{
+	for (int i = 0; i < MIGSPEC_COUNTS; i++)
+	{
+		if (sampled->counts[i] > 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Take the counts of flags.
+ */
+static void
+collect_samples(MemoryContext cxt)
+{
+	ListCell   *lc;
+
+	foreach(lc, migspec_sample_read())
+	{
+		MigspecSampled *sampled = lfirst(lc);
+		Stored		stored;
+
+		if (is_idle(sampled))
+			continue;
+		migspec_worker_begin_xact();
+		stored = store_sample(sampled);
+		migspec_worker_commit_xact(cxt);
+		if (stored == STORED)
+			migspec_sample_stored(sampled);
+		else if (stored == STORED_NO_FLAG)
+			migspec_sample_forget(sampled);
+	}
+}
+
 /* see collect.h */
 void
 migspec_collect(void)
@@ -55,4 +137,5 @@ migspec_collect(void)
 
 	foreach(lc, all)
 		collect(lfirst(lc), cxt);
+	collect_samples(cxt);
 }

@@ -49,6 +49,7 @@
 #include "bgw/watch.h"
 #include "bgw/worker.h"
 #include "engine/retry.h"
+#include "flags/rollout.h"
 #include "migspec.h"
 #include "trigger/tally.h"
 #include "usage/usage.h"
@@ -107,11 +108,11 @@ complain_of_version(const char *version)
 }
 
 /*
- * What is due, as a List of int64 * in "cxt".  Ends the process if there is
- * no extension.
+ * What is due, as a List of int64 * in "cxt", and whether there are rollout
+ * plans that run.  Ends the process if there is no extension.
  */
 static List *
-look(MemoryContext cxt)
+look(MemoryContext cxt, bool *plans)
 {
 	List	   *due = NIL;
 	char	   *version;
@@ -136,6 +137,7 @@ look(MemoryContext cxt)
 	{
 		complained_of_version = false;
 		due = due_migrations(cxt);
+		*plans = migspec_rollout_any();
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -181,17 +183,32 @@ start_jobs(List *due)
 	}
 }
 
+/* One worker looks at all rollout plans. */
+static void
+start_rollout(void)
+{
+	MigspecSlotRef ref = {0};
+
+	ref.kind = MIGSPEC_WORKER_ROLLOUT;
+	ref.dboid = MyDatabaseId;
+	if (migspec_worker_start(&ref, NULL) == MIGSPEC_START_NO_SLOT)
+		complain_of_slots();
+}
+
 static void
 turn(MemoryContext cxt)
 {
 	List	   *due;
+	bool		plans = false;
 
 	migspec_worker_breathe();
 	migspec_worker_activity("looking for work");
-	due = look(cxt);
+	due = look(cxt, &plans);
 	migspec_outbox_deliver();
 	MemoryContextSwitchTo(cxt);
 	start_jobs(due);
+	if (plans)
+		start_rollout();
 	if (!complained_of_version)
 	{
 		migspec_usage_store();

@@ -197,6 +197,13 @@ slot_of(const MigspecSlotRef *ref)
 	return slot->generation == ref->generation ? slot : NULL;
 }
 
+/* Does the scheduler start such a worker again when it has ended? */
+static bool
+is_restarted(MigspecWorkerKind kind)
+{
+	return kind == MIGSPEC_WORKER_JOB || kind == MIGSPEC_WORKER_ROLLOUT;
+}
+
 /*
  * May the slot be taken at time "now"?  What nobody came for does not keep it
  * for ever.
@@ -211,7 +218,7 @@ slot_is_available(const Slot *slot, TimestampTz now)
 	else if (slot->state == SLOT_RUNNING)
 		return false;
 	else if (slot->state == SLOT_ENDED)
-		timeout = slot->kind == MIGSPEC_WORKER_JOB ?
+		timeout = is_restarted(slot->kind) ?
 			MIGSPEC_RESTART_DELAY : OUTCOME_TIMEOUT;
 
 	return slot->state == SLOT_FREE ||
@@ -379,7 +386,7 @@ detach(int code, Datum arg)
 	slot = slot_of(&my_ref);
 	if (attached && slot != NULL && slot->pid == MyProcPid)
 	{
-		bool		forget = slot->kind == MIGSPEC_WORKER_JOB &&
+		bool		forget = is_restarted(slot->kind) &&
 		slot->outcome == MIGSPEC_OUTCOME_OK;
 
 		slot->state = forget ? SLOT_FREE : SLOT_ENDED;

@@ -22,7 +22,8 @@ typedef enum MigspecWorkerKind
 {
 	MIGSPEC_WORKER_SCHEDULER,	/* one per database */
 	MIGSPEC_WORKER_JOB,			/* one per migration that has work to do */
-	MIGSPEC_WORKER_VERIFY		/* one per call of migspec_verify() */
+	MIGSPEC_WORKER_VERIFY,		/* one per call of migspec_verify() */
+	MIGSPEC_WORKER_ROLLOUT		/* one per database with a running plan */
 } MigspecWorkerKind;
 
 /* how a worker ended */
@@ -44,7 +45,7 @@ typedef struct MigspecSlotRef
 	uint32		generation;
 	MigspecWorkerKind kind;
 	Oid			dboid;
-	int64		migration_id;	/* 0 for a scheduler */
+	int64		migration_id;	/* of a job or a verification */
 } MigspecSlotRef;
 
 typedef enum MigspecClaim

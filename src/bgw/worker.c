@@ -119,6 +119,12 @@ describe_dynamic_worker(BackgroundWorker *worker, const MigspecSlotRef *ref)
 		snprintf(worker->bgw_name, sizeof(worker->bgw_name),
 				 MIGSPEC_SCHEDULER_TYPE " for database %u", ref->dboid);
 	}
+	else if (ref->kind == MIGSPEC_WORKER_ROLLOUT)
+	{
+		describe_worker(worker, MIGSPEC_ROLLOUT_TYPE, "migspec_rollout_main");
+		snprintf(worker->bgw_name, sizeof(worker->bgw_name),
+				 MIGSPEC_ROLLOUT_TYPE " for database %u", ref->dboid);
+	}
 	else
 	{
 		describe_worker(worker, MIGSPEC_JOB_TYPE, "migspec_job_main");

@@ -16,6 +16,7 @@
 #define MIGSPEC_LAUNCHER_TYPE	"migspec launcher"
 #define MIGSPEC_SCHEDULER_TYPE	"migspec scheduler"
 #define MIGSPEC_JOB_TYPE		"migspec worker"
+#define MIGSPEC_ROLLOUT_TYPE	"migspec rollout"
 
 /* what became of an attempt to start a worker */
 typedef enum MigspecStart
@@ -64,5 +65,6 @@ extern void migspec_worker_activity(const char *what);
 extern PGDLLEXPORT void migspec_launcher_main(Datum arg);
 extern PGDLLEXPORT void migspec_scheduler_main(Datum arg);
 extern PGDLLEXPORT void migspec_job_main(Datum arg);
+extern PGDLLEXPORT void migspec_rollout_main(Datum arg);
 
 #endif							/* MIGSPEC_WORKER_H */

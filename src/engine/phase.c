@@ -43,6 +43,7 @@
 #include "base/sqlutil.h"
 #include "catalog/event.h"
 #include "catalog/step.h"
+#include "flags/stage.h"
 #include "migspec.h"
 #include "usage/usage.h"
 
@@ -311,8 +312,13 @@ make_move(void *arg)
 	rename_operations(&migration, move->undo ? MIGSPEC_PLANNED : move->to);
 	if (move->to == MIGSPEC_FINISHED || move->to == MIGSPEC_ROLLED_BACK)
 		migspec_target_release(migration.id);
+	if (move->to == MIGSPEC_FINISHED)
+		migspec_stage_finished(&migration);
 	if (move->to == MIGSPEC_ROLLED_BACK)
+	{
 		migspec_migration_forget_rows(migration.id);
+		migspec_stage_rolled_back(&migration);
+	}
 	migspec_migration_set_phase(&migration, move->to);
 	migspec_migration_clear_error(migration.id);
 }
@@ -477,6 +483,7 @@ migspec_phase_contract(const char *name, bool force)
 	MigspecMigration *migration = load_in_phase(name, MIGSPEC_SWITCHED, "migspec_contract");
 
 	check_owner(migration);
+	migspec_stage_check_contract(migration);
 	check_usage(migration, force);
 	run_move(migration, MIGSPEC_CONTRACTED, false, "contract");
 }

@@ -15,7 +15,8 @@
 
 typedef struct MigspecComparison
 {
-	const char *key;			/* the user, and what sampling goes by; or NULL */
+	const char *key;			/* the user, and what sampling goes by; or
+								 * NULL */
 	const char *old_query;
 	const char *new_query;
 	int			one_in;			/* compare one key in so many */

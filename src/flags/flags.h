@@ -105,12 +105,14 @@ extern int	migspec_flag_bucket(const char *group, int group_length,
 								const char *id, int id_length);
 extern int	migspec_flag_variant_bucket(const char *group, int group_length,
 										const char *id, int id_length, int total);
+
 /*
  * document.c: what is wrong with a document, as a List of char * with JSON
  * paths; NIL if nothing is.  Raises no error.
  */
 extern List *migspec_flag_problems(Jsonb *feature);
 extern List *migspec_segment_problems(Jsonb *segment);
+
 /* the same for what is stored all the same, because it just never matches */
 extern List *migspec_flag_warnings(Jsonb *feature);
 

@@ -129,6 +129,7 @@ typedef struct FlagConstraint
 } FlagConstraint;
 
 extern const FlagOperator *migspec_flag_operator(FlagText name);
+
 /* false, with a reason, if the constraint makes no sense */
 extern bool migspec_flag_compile_constraint(const JsonbValue *json, FlagConstraint *constraint,
 											char **problem);
@@ -225,12 +226,14 @@ extern MigspecVariants *migspec_flag_compile_variants(const JsonbValue *json, Fl
 extern JsonbValue *migspec_flag_get(const JsonbValue *object, const char *key);
 extern bool migspec_flag_get_text(const JsonbValue *object, const char *key, FlagText *value);
 extern bool migspec_flag_get_bool(const JsonbValue *object, const char *key, bool otherwise);
+
 /* the elements of an array, 0 if it is none */
 extern int	migspec_flag_get_array(const JsonbValue *object, const char *key,
 								   JsonbValue **elements);
 extern int	migspec_flag_get_texts(const JsonbValue *object, const char *key, FlagText **texts);
 extern FlagText migspec_flag_scalar_text(const JsonbValue *value);	/* length -1: none */
 extern FlagText migspec_flag_trim(FlagText text);
+
 /* the parts of a comma-separated list, trimmed, without empty ones */
 extern int	migspec_flag_split(FlagText list, FlagText **parts);
 

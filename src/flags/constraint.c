@@ -38,6 +38,7 @@ fold(const FlagConstraint *constraint, FlagText text)
 
 	if (!constraint->case_insensitive)
 		return text;
+
 	lower = str_tolower(text.bytes, text.length, DEFAULT_COLLATION_OID);
 	return FLAG_TEXT(lower);
 }
@@ -241,7 +242,7 @@ static int
 group_name_length(FlagText rest)
 {
 	int			from = starts_with(rest, FLAG_TEXT("(?P<")) ? 4 :
-		starts_with(rest, FLAG_TEXT("(?<")) ? 3 : 0;
+	starts_with(rest, FLAG_TEXT("(?<")) ? 3 : 0;
 	const char *end;
 
 	if (from == 0 || rest.length <= from || rest.bytes[from] == '=' || rest.bytes[from] == '!')
@@ -268,11 +269,11 @@ translate(FlagText pattern, int *flags)
 	{
 		appendStringInfoChar(&result, '^');
 		i++;
-		i += take_options((FlagText) {pattern.bytes + i, pattern.length - i}, flags);
+		i += take_options(migspec_flag_text(pattern.bytes + i, pattern.length - i), flags);
 	}
 	while (i < pattern.length)
 	{
-		FlagText	rest = {pattern.bytes + i, pattern.length - i};
+		FlagText	rest = migspec_flag_text(pattern.bytes + i, pattern.length - i);
 		int			group = group_name_length(rest);
 
 		if (group > 0)
@@ -290,7 +291,7 @@ translate(FlagText pattern, int *flags)
 		else
 			appendStringInfoChar(&result, pattern.bytes[i++]);
 	}
-	return (FlagText) {result.data, result.len};
+	return migspec_flag_text(result.data, result.len);
 }
 
 static void

@@ -97,7 +97,7 @@ check_override(List **problems, const JsonbValue *json, const char *path)
 static void
 check_variant(List **problems, const JsonbValue *json, const char *path)
 {
-	FlagText	text;
+	FlagText text;
 	double		weight;
 
 	check_name(problems, json, path, "name");
@@ -118,7 +118,7 @@ check_percentage(List **problems, const JsonbValue *json, const char *path)
 
 	for (size_t i = 0; i < lengthof(names); i++)
 	{
-		FlagText	text;
+		FlagText text;
 		double		percent;
 
 		if (!migspec_flag_get_text(parameters, names[i], &text))

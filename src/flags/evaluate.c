@@ -20,7 +20,7 @@
 #include "flags/program.h"
 
 static void
-trace(MigspecTrace *to, const char *format,...) pg_attribute_printf(2, 3);
+			trace(MigspecTrace *to, const char *format,...) pg_attribute_printf(2, 3);
 
 static void
 trace(MigspecTrace *to, const char *format,...)
@@ -279,16 +279,18 @@ migspec_flag_choose_variant(const MigspecFlag *flag, const MigspecDecision *deci
 	const FlagVariant *variant = NULL;
 	JsonbParseState *state = NULL;
 	JsonbValue	name = {.type = jbvString};
-	FlagText	text = FLAG_TEXT("disabled");
+	FlagText text = FLAG_TEXT("disabled");
 
 	if (decision->enabled && decision->variants)
 		variant = choose(decision->variants, context);
 	if (variant)
 		text = variant->name;
+
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_key(&state, "name");
 	name.val.string.val = unconstify(char *, text.bytes);
 	name.val.string.len = text.length;
+
 	(void) pushJsonbValue(&state, WJB_VALUE, &name);
 	push_bool(&state, "enabled", variant != NULL);
 	push_bool(&state, "feature_enabled", decision->enabled);

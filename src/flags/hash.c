@@ -115,9 +115,9 @@ uint32
 migspec_flag_hash(const char *group, int group_length, const char *id,
 				  int id_length, uint32 seed)
 {
-	FlagHash	state = migspec_flag_hash_group((FlagText) {group, group_length}, seed);
+	FlagHash	state = migspec_flag_hash_group(migspec_flag_text(group, group_length), seed);
 
-	return migspec_flag_hash_id(&state, (FlagText) {id, id_length});
+	return migspec_flag_hash_id(&state, migspec_flag_text(id, id_length));
 }
 
 /*

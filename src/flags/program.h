@@ -24,6 +24,14 @@ typedef struct FlagText
 	int			length;
 } FlagText;
 
+static inline FlagText
+migspec_flag_text(const char *bytes, int length)
+{
+	FlagText text = {bytes, length};
+
+	return text;
+}
+
 /* A hash on its way (hash.c) */
 typedef struct FlagHash
 {
@@ -237,7 +245,7 @@ extern FlagText migspec_flag_trim(FlagText text);
 /* the parts of a comma-separated list, trimmed, without empty ones */
 extern int	migspec_flag_split(FlagText list, FlagText **parts);
 
-#define FLAG_TEXT(s)	((FlagText) {(s), (int) strlen(s)})
+#define FLAG_TEXT(s)	(migspec_flag_text((s), (int) strlen(s)))
 
 static inline bool
 migspec_flag_text_is(FlagText text, const char *s)

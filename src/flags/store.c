@@ -55,7 +55,10 @@ migspec_flag_begin_change(void)
 		stamp = migspec_spi_int8(0, "stamp");
 	migspec_catalog_end(&saved);
 
-	/* others may act on it as soon as they see it, so a crash must not undo it */
+	/*
+	 * others may act on it as soon as they see it, so a crash must not undo
+	 * it
+	 */
 	ForceSyncCommit();
 	if (stamp == 0)
 		ereport(ERROR,
@@ -241,25 +244,25 @@ migspec_flag_set_rollout(const char *name, const char *percent, int64 stamp)
 
 	migspec_catalog_begin(&saved);
 	(void) migspec_sql(
-							   "WITH place AS (SELECT (s.ordinality - 1)::text AS number,"
-							   "   CASE s.value ->> 'name' WHEN 'flexibleRollout' THEN 'rollout' ELSE 'percentage' END AS parameter"
-							   "  FROM migspec.flag AS f,"
-							   "   jsonb_array_elements(coalesce(f.document -> 'strategies', '[]')) WITH ORDINALITY AS s"
-							   "  WHERE f.name = $1 AND s.value ->> 'name' IN ('flexibleRollout', 'gradualRollout',"
-							   "   'gradualRolloutUserId', 'gradualRolloutSessionId', 'gradualRolloutRandom')"
-							   "  ORDER BY s.ordinality LIMIT 1)"
-							   "UPDATE migspec.flag SET stamp = $3, changed_at = now(), document ="
-							   " CASE WHEN EXISTS (SELECT FROM place) THEN"
-							   "  (SELECT jsonb_set(jsonb_set(document, ARRAY['strategies', p.number, 'parameters'],"
-							   "    coalesce(document #> ARRAY['strategies', p.number, 'parameters'], '{}')),"
-							   "    ARRAY['strategies', p.number, 'parameters', p.parameter], to_jsonb($2))"
-							   "   FROM place AS p)"
-							   " ELSE jsonb_set(document, ARRAY['strategies'],"
-							   "  coalesce(document -> 'strategies', '[]') || jsonb_build_array(jsonb_build_object("
-							   "   'name', 'flexibleRollout', 'parameters', jsonb_build_object("
-							   "    'rollout', $2, 'stickiness', 'default', 'groupId', $1)))) END"
-							   " WHERE name = $1 RETURNING document",
-							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name), MIGSPEC_TEXT(percent), MIGSPEC_INT8(stamp)));
+					   "WITH place AS (SELECT (s.ordinality - 1)::text AS number,"
+					   "   CASE s.value ->> 'name' WHEN 'flexibleRollout' THEN 'rollout' ELSE 'percentage' END AS parameter"
+					   "  FROM migspec.flag AS f,"
+					   "   jsonb_array_elements(coalesce(f.document -> 'strategies', '[]')) WITH ORDINALITY AS s"
+					   "  WHERE f.name = $1 AND s.value ->> 'name' IN ('flexibleRollout', 'gradualRollout',"
+					   "   'gradualRolloutUserId', 'gradualRolloutSessionId', 'gradualRolloutRandom')"
+					   "  ORDER BY s.ordinality LIMIT 1)"
+					   "UPDATE migspec.flag SET stamp = $3, changed_at = now(), document ="
+					   " CASE WHEN EXISTS (SELECT FROM place) THEN"
+					   "  (SELECT jsonb_set(jsonb_set(document, ARRAY['strategies', p.number, 'parameters'],"
+					   "    coalesce(document #> ARRAY['strategies', p.number, 'parameters'], '{}')),"
+					   "    ARRAY['strategies', p.number, 'parameters', p.parameter], to_jsonb($2))"
+					   "   FROM place AS p)"
+					   " ELSE jsonb_set(document, ARRAY['strategies'],"
+					   "  coalesce(document -> 'strategies', '[]') || jsonb_build_array(jsonb_build_object("
+					   "   'name', 'flexibleRollout', 'parameters', jsonb_build_object("
+					   "    'rollout', $2, 'stickiness', 'default', 'groupId', $1)))) END"
+					   " WHERE name = $1 RETURNING document",
+					   MIGSPEC_PARAMS(MIGSPEC_TEXT(name), MIGSPEC_TEXT(percent), MIGSPEC_INT8(stamp)));
 	document = DatumGetJsonbP(migspec_spi_datum(0, "document", &isnull));
 	migspec_catalog_end(&saved);
 	migspec_stage_check_change(row, document);
@@ -447,6 +450,7 @@ static const struct
 	const char *type;
 	void		(*apply) (Jsonb *event, int64 stamp);
 }			events[] =
+
 {
 	{"feature-removed", event_feature_removed},
 	{"feature-updated", event_feature_updated},

@@ -129,7 +129,10 @@ static bool
 compile_by_session(FlagStrategy *strategy, const JsonbValue *parameters, FlagText flag,
 				   char **problem)
 {
-	strategy->stickiness = (FlagField) {FLAG_FIELD, FLAG_TEXT("sessionId")};
+	strategy->stickiness = (FlagField)
+	{
+		FLAG_FIELD, FLAG_TEXT("sessionId")
+	};
 	return compile_percentage(strategy, parameters, "percentage", flag, problem);
 }
 

@@ -30,7 +30,7 @@
 /* An element of a FlagSet */
 typedef struct SetElement
 {
-	FlagText	text;
+	FlagText text;
 	uint32		hash;
 	char		status;
 } SetElement;
@@ -88,13 +88,16 @@ migspec_flag_get(const JsonbValue *object, const char *key)
 
 /* Without blanks around it */
 FlagText
-migspec_flag_trim(FlagText text)
+migspec_flag_trim(FlagText part)
 {
-	while (text.length > 0 && isspace((unsigned char) text.bytes[0]))
-		text.bytes++, text.length--;
-	while (text.length > 0 && isspace((unsigned char) text.bytes[text.length - 1]))
-		text.length--;
-	return text;
+	while (part.length > 0 && isspace((unsigned char) part.bytes[0]))
+	{
+		part.bytes++;
+		part.length--;
+	}
+	while (part.length > 0 && isspace((unsigned char) part.bytes[part.length - 1]))
+		part.length--;
+	return part;
 }
 
 /* A scalar as text */
@@ -104,13 +107,13 @@ migspec_flag_scalar_text(const JsonbValue *value)
 	switch (value ? value->type : jbvNull)
 	{
 		case jbvString:
-			return (FlagText) {value->val.string.val, value->val.string.len};
+			return migspec_flag_text(value->val.string.val, value->val.string.len);
 		case jbvNumeric:
 			return FLAG_TEXT(numeric_normalize(value->val.numeric));
 		case jbvBool:
 			return value->val.boolean ? FLAG_TEXT("true") : FLAG_TEXT("false");
 		default:
-			return (FlagText) {NULL, -1};
+			return migspec_flag_text(NULL, -1);
 	}
 }
 
@@ -163,7 +166,7 @@ migspec_flag_get_texts(const JsonbValue *object, const char *key, FlagText **res
 	*result = palloc(sizeof(FlagText) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
-		FlagText	text = migspec_flag_scalar_text(&elements[i]);
+		FlagText text = migspec_flag_scalar_text(&elements[i]);
 
 		if (text.length >= 0)
 			(*result)[used++] = text;
@@ -189,7 +192,7 @@ migspec_flag_split(FlagText list, FlagText **parts)
 
 		if (to == NULL)
 			to = end;
-		part = migspec_flag_trim((FlagText) {from, (int) (to - from)});
+		part = migspec_flag_trim(migspec_flag_text(from, (int) (to - from)));
 		if (part.length > 0)
 			(*parts)[n++] = part;
 		from = to + 1;
@@ -200,9 +203,11 @@ migspec_flag_split(FlagText list, FlagText **parts)
 FlagField
 migspec_flag_field(FlagText name)
 {
-	return (FlagField) {
-		migspec_flag_text_is(name, "userId") ? FLAG_USER_ID : FLAG_FIELD, name
-	};
+	FlagField	field = {FLAG_FIELD, name};
+
+	if (migspec_flag_text_is(name, "userId"))
+		field.source = FLAG_USER_ID;
+	return field;
 }
 
 /* What makes an answer stick to somebody; NULL or "default": his id */
@@ -248,12 +253,12 @@ migspec_flag_value(const MigspecFlagContext *context, const FlagField *field,
 		case FLAG_USER_ID:
 			if (context->user_id == NULL)
 				return json_value(context, FLAG_TEXT("userId"), value);
-			*value = (FlagText) {context->user_id, context->user_id_length};
+			*value = migspec_flag_text(context->user_id, context->user_id_length);
 			return true;
 		case FLAG_FIELD:
 			return json_value(context, field->name, value);
 		case FLAG_DEFAULT:
-			*value = (FlagText) {context->user_id, context->user_id_length};
+			*value = migspec_flag_text(context->user_id, context->user_id_length);
 			if (context->user_id == NULL &&
 				!json_value(context, FLAG_TEXT("userId"), value))
 				value->length = 0;
@@ -278,6 +283,7 @@ migspec_flag_parse_number(FlagText text, double *number)
 	char	   *end;
 
 	text = migspec_flag_trim(text);
+
 	if (text.length == 0 || text.length >= (int) sizeof(buffer) ||
 		memchr(text.bytes, 'x', text.length) || memchr(text.bytes, 'X', text.length))
 		return false;
@@ -304,6 +310,7 @@ migspec_flag_parse_date(FlagText text, TimestampTz *date)
 	fsec_t		fsec;
 
 	text = migspec_flag_trim(text);
+
 	if (text.length < 10 || text.length >= (int) sizeof(buffer))
 		return false;
 	memcpy(buffer, text.bytes, text.length);
@@ -323,7 +330,7 @@ take_number(FlagText *rest, FlagText *number)
 
 	while (n < rest->length && isdigit((unsigned char) rest->bytes[n]))
 		n++;
-	*number = (FlagText) {rest->bytes, n};
+	*number = migspec_flag_text(rest->bytes, n);
 	rest->bytes += n;
 	rest->length -= n;
 	return n == 1 || (n > 1 && number->bytes[0] != '0');
@@ -467,6 +474,7 @@ migspec_flag_parse_range(FlagText text, FlagRange *range)
 	char		buffer[64];
 
 	text = migspec_flag_trim(text);
+
 	if (text.length == 0 || text.length >= (int) sizeof(buffer))
 		return false;
 	memcpy(buffer, text.bytes, text.length);

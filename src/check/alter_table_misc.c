@@ -422,8 +422,10 @@ migspec_alter_replica_identity(MigspecAlter *alter, MigspecAltered *altered,
 	{
 		MigspecWorldIndex *other = lfirst(cell);
 
-		other->replica_identity = other == index;
+		other->replica_identity = false;
 	}
+	if (index != NULL)
+		index->replica_identity = true;
 	table->replica_identity = node->identity_type;
 	migspec_check_fact(alter->stmt, RULE_POLICY_DDL, table, "replica identity");
 }

@@ -350,6 +350,9 @@ INSERT INTO harmless (rule, script, since) VALUES
 	('domain-constraint', 'ALTER DOMAIN plain ADD CHECK (VALUE < 1000)', NULL),
 	('drops-column-statistics', 'ALTER TABLE customers ALTER COLUMN nick TYPE varchar(30); ANALYZE customers (nick)', NULL),
 	('add-required-column', 'ALTER TABLE orders ADD COLUMN x integer NOT NULL DEFAULT 0', NULL),
+	('add-required-column', 'CREATE TABLE n (id bigint PRIMARY KEY); ALTER TABLE n ADD COLUMN x integer NOT NULL', NULL),
+	('drop-constraint', 'CREATE TABLE n (id bigint PRIMARY KEY); ALTER TABLE n DROP CONSTRAINT n_pkey', NULL),
+	('truncate', 'CREATE TABLE n (id bigint PRIMARY KEY); TRUNCATE n', NULL),
 	('rename-table', 'BEGIN; ALTER TABLE log RENAME TO lines; CREATE VIEW log AS SELECT * FROM lines; COMMIT', NULL),
 	('enum-value-in-txn', 'ALTER TYPE mood ADD VALUE ''angry''; UPDATE customers SET feeling = ''angry'' WHERE id = 1', NULL),
 	('replica-identity-lost', 'ALTER TABLE orders REPLICA IDENTITY USING INDEX orders_code; ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE', NULL),
@@ -370,6 +373,16 @@ SELECT script, rule, severity, lock_mode, work, work_bytes, est_seconds
 FROM (VALUES ('ALTER TABLE empty ADD COLUMN u uuid DEFAULT gen_random_uuid()'),
 	('ALTER TABLE empty ALTER COLUMN a SET NOT NULL'), ('CREATE INDEX ON empty (a)'),
 	('SET lock_timeout = 0; CREATE INDEX ON empty (a)')) AS v (script),
+	migspec_check(script);
+
+-- elements of arrays, conditions that are always true, columns that a query
+-- makes twice
+SELECT script, rule, object
+FROM (VALUES ('CREATE TABLE n (id bigint PRIMARY KEY, a varchar(10)[], b char(3)[], c timestamp[], d text[])'),
+	('DELETE FROM log WHERE 1 = 1'), ('UPDATE orders SET note = ''?'' WHERE NOT false'),
+	('DELETE FROM log WHERE NULL'), ('DELETE FROM log WHERE id = id AND id = 1'),
+	('CREATE VIEW v AS SELECT 1, 2'), ('CREATE VIEW v (a, a) AS SELECT 1, 2'),
+	('SELECT 1 AS a, 2 AS a INTO n'), ('CREATE VIEW v AS SELECT 1 AS a, 2 AS b')) AS v (script),
 	migspec_check(script);
 
 DROP SCHEMA ck CASCADE;

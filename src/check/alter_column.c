@@ -274,7 +274,7 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 									column->type, column->typmod);
 		has_value = true;
 		if (cooked != NULL && column->generated != '\0' &&
-			contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(cooked))))
+			contain_mutable_functions(migspec_world_plan(cooked)))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("generation expression is not immutable")));
@@ -283,7 +283,7 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 		cooked = default_of_type(column);
 	if (cooked != NULL)
 	{
-		Node	   *planned = (Node *) expression_planner((Expr *) copyObject(cooked));
+		Node	   *planned = migspec_world_plan(cooked);
 
 		has_value = true;
 		volatile_default |= migspec_world_is_volatile(cooked);

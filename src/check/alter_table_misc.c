@@ -419,7 +419,13 @@ migspec_alter_replica_identity(MigspecAlter *alter, MigspecAltered *altered,
 		check_identity_index(table, index);
 	}
 	foreach(cell, table->indexes)
-		((MigspecWorldIndex *) lfirst(cell))->replica_identity = lfirst(cell) == index;
+	{
+		MigspecWorldIndex *other = lfirst(cell);
+
+		other->replica_identity = false;
+	}
+	if (index != NULL)
+		index->replica_identity = true;
 	table->replica_identity = node->identity_type;
 	migspec_check_fact(alter->stmt, RULE_POLICY_DDL, table, "replica identity");
 }

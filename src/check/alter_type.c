@@ -102,7 +102,7 @@ requires_rewrite(MigspecWorldTable *table, const MigspecWorldColumn *column,
 						 quote_identifier(column->name),
 						 format_type_with_typemod(type, typmod))));
 	assign_expr_collations(pstate, expr);
-	return changes_value((Node *) expression_planner((Expr *) expr), column->attno);
+	return changes_value(migspec_world_plan(expr), column->attno);
 }
 
 static void

@@ -182,15 +182,12 @@ check_attached(MigspecWorldTable *table, const MigspecWorldTable *parent)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot attach inheritance parent as partition")));
-	for (const MigspecWorldTable *up = parent; up != NULL; up = up->parent)
-	{
-		if (up == table)
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_TABLE),
-					 errmsg("circular inheritance not allowed"),
-					 errdetail("\"%s\" is already a child of \"%s\".",
-							   parent->name, table->name)));
-	}
+	if (table == parent || list_member_ptr(migspec_world_descendants(table), parent))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("circular inheritance not allowed"),
+				 errdetail("\"%s\" is already a child of \"%s\".",
+						   parent->name, table->name)));
 	if ((parent->persistence == RELPERSISTENCE_TEMP) !=
 		(table->persistence == RELPERSISTENCE_TEMP))
 		ereport(ERROR,

@@ -322,11 +322,15 @@ set_columns(MigspecWorldTable *table, List *columns, List *names)
 	foreach(cell, columns)
 	{
 		ResultColumn *from = lfirst(cell);
+		const char *name = i < list_length(names) ? strVal(list_nth(names, i)) : from->name;
 		MigspecWorldColumn *column;
 
+		if (migspec_world_column(table, name) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" specified more than once", name)));
 		migspec_refuse_pseudo_type(from->name, from->type);
-		column = migspec_world_add_column(table, i < list_length(names) ?
-										  strVal(list_nth(names, i)) : from->name);
+		column = migspec_world_add_column(table, name);
 		column->type = from->type;
 		column->typmod = from->typmod;
 		column->collation = from->collation;

@@ -25,6 +25,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteSupport.h"
@@ -255,6 +256,36 @@ check_columns(const MigspecWorldTable *table, List *targets)
 }
 
 /*
+ * Does it depend on something?
+ */
+static bool
+is_not_constant(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, ColumnRef) || IsA(node, ParamRef) || IsA(node, FuncCall) ||
+		IsA(node, SubLink) || IsA(node, CurrentOfExpr) ||
+		raw_expression_tree_walker(node, is_not_constant, context);
+}
+
+/*
+ * Is a condition none, or one that is always true, as 1 = 1?
+ */
+static bool
+is_always_true(MigspecStatement *stmt, Node *where)
+{
+	Const	   *value;
+
+	if (where == NULL)
+		return true;
+	if (is_not_constant(where, NULL))
+		return false;
+	value = (Const *) migspec_world_plan(migspec_world_cook(stmt->world, NULL, where,
+															EXPR_KIND_WHERE, BOOLOID, -1));
+	return IsA(value, Const) && !value->constisnull && DatumGetBool(value->constvalue);
+}
+
+/*
  * UPDATE or DELETE (targets NIL).
  */
 static void
@@ -270,7 +301,7 @@ walk_change(QueryWalk *walk, RangeVar *name, List *targets, Node *where)
 	if (!walk->is_run)
 		return;
 	lock_changed(stmt, table, name->inh, targets);
-	if (where == NULL && !table->is_empty && !table->is_new)
+	if (!table->is_empty && !table->is_new && is_always_true(stmt, where))
 		migspec_check_fact(stmt, RULE_BACKFILL_IN_MIGRATION, table, NULL);
 }
 

@@ -578,6 +578,16 @@ is_private(const MigspecWorldTable *table)
 }
 
 /*
+ * Rules about what a change breaks, or what it destroys
+ */
+static bool
+is_about_users(MigspecRuleId rule)
+{
+	return rule >= RULE_ADD_REQUIRED_COLUMN && rule <= RULE_FUNCTION_VOLATILITY_CHANGE &&
+		migspec_rules[rule].severity < MIGSPEC_ERROR;
+}
+
+/*
  * The findings of a script, statement by statement.
  */
 List *
@@ -598,7 +608,8 @@ migspec_check_findings(List *statements)
 			MigspecFinding *finding;
 
 			if (is_private(fact->table) &&
-				migspec_rules[fact->rule].axis != MIGSPEC_AXIS_NONE)
+				(migspec_rules[fact->rule].axis != MIGSPEC_AXIS_NONE ||
+				 is_about_users(fact->rule)))
 				continue;
 			if (is_settled(fact, stmt, statements))
 				continue;

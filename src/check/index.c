@@ -124,12 +124,7 @@ add_column(MigspecStatement *stmt, MigspecWorldIndex *index, IndexElem *elem,
 		type = exprType(expr);
 		collation = exprCollation(expr);
 
-		/*
-		 * planning may inline functions, but also run them: only if it
-		 * matters
-		 */
-		if (contain_mutable_functions(expr) &&
-			contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(expr))))
+		if (contain_mutable_functions(migspec_world_plan(expr)))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("functions in index expression must be marked IMMUTABLE")));

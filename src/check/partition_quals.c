@@ -20,6 +20,8 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -132,6 +134,42 @@ check_overlap(MigspecWorldTable *parent, const char *name, PartitionBoundSpec *b
 	}
 }
 
+/*
+ * Bounds may be expressions, which the server evaluates.  What calls functions
+ * of the user must not be.
+ */
+static bool
+calls_user(Node *raw, void *arg)
+{
+	FuncCandidateList candidate;
+
+	if (raw == NULL)
+		return false;
+	if (IsA(raw, FuncCall))
+	{
+		candidate = FuncnameGetCandidates(((FuncCall *) raw)->funcname, -1, NIL, false,
+										  false, false, true);
+		if (candidate == NULL)
+			return true;
+		for (; candidate != NULL; candidate = candidate->next)
+		{
+			if (candidate->oid >= FirstNormalObjectId)
+				return true;
+		}
+	}
+	return raw_expression_tree_walker(raw, calls_user, arg);
+}
+
+static bool
+bound_calls_user(const PartitionBoundSpec *bound)
+{
+	/* of a partition that is there already it has been analysed */
+	return bound->location != -1 &&
+		(calls_user((Node *) bound->listdatums, NULL) ||
+		 calls_user((Node *) bound->lowerdatums, NULL) ||
+		 calls_user((Node *) bound->upperdatums, NULL));
+}
+
 /* see alter_table.h */
 void
 migspec_check_bound(MigspecWorldTable *parent, const char *name, PartitionBoundSpec *bound)
@@ -139,6 +177,8 @@ migspec_check_bound(MigspecWorldTable *parent, const char *name, PartitionBoundS
 	ParseState *pstate;
 	Relation	rel;
 
+	if (bound_calls_user(bound))
+		return;
 	if (!OidIsValid(parent->oid) || !is_unchanged(parent))
 	{
 		check_overlap(parent, name, bound);
@@ -332,11 +372,15 @@ migspec_partition_quals(MigspecWorldTable *parent, PartitionBoundSpec *bound,
 	List	   *quals;
 	Node	   *raw;
 
+	if (bound_calls_user(bound))
+	{
+		*provable = false;
+		return NIL;
+	}
 	if (OidIsValid(parent->oid))
 	{
 		Relation	rel = open_briefly(parent);
 
-		/* of a partition that is there already it has been analysed */
 		if (bound->location != -1)
 			bound = transformPartitionBound(make_parsestate(NULL), rel, copyObject(bound));
 		quals = get_qual_from_partbound(rel, bound);

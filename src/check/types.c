@@ -135,6 +135,10 @@ migspec_check_column_type(MigspecStatement *stmt, MigspecWorldTable *table,
 	if (column->typeName == NULL)
 		return;
 	type = migspec_check_type(stmt, column->typeName, &typmod);
+
+	/* an array is as good as its elements */
+	if (OidIsValid(get_element_type(type)))
+		type = get_element_type(type);
 	switch (type)
 	{
 		case BPCHAROID:

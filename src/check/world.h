@@ -308,7 +308,14 @@ extern uint64 migspec_world_one_index_bytes(const MigspecWorldIndex *index);
 extern Node *migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, Node *raw,
 								ParseExprKind kind, Oid type, int32 typmod);
 
-/* after expression_planner(): does it contain a volatile function? */
+/*
+ * A copy as the planner simplifies it, functions inlined, constants folded.
+ * But nothing of the user is run: where the planner would call an immutable
+ * function of his, there is a Param instead.
+ */
+extern Node *migspec_world_plan(Node *cooked);
+
+/* that: does it contain a volatile function? */
 extern bool migspec_world_is_volatile(Node *cooked);
 
 /* the attnos (List of int) that it mentions; all of them for a whole row */

@@ -9,17 +9,20 @@
  * server would have made for the table: varno 1, varattno as in the table.
  *
  * Parse analysis and simplification run in the backend of the caller, with
- * its rights; constant calls of immutable functions are evaluated, as the
- * server does when it plans a query.  Everything here may raise errors, and
- * so is called within migspec_check_try().
+ * its rights; constant calls of the server's own immutable functions are
+ * evaluated, as it does when it plans a query, those of others are not.
+ * Everything here may raise errors, and so is called within
+ * migspec_check_try().
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/transam.h"
 #include "catalog/heap.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -29,6 +32,7 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
 #include "check/check.h"
@@ -122,6 +126,51 @@ add_columns(ParseState *pstate, MigspecWorldTable *table)
 	pstate->p_ref_hook_state = table;
 }
 
+static bool
+is_immutable_of_user(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId &&
+		func_volatile(function) == PROVOLATILE_IMMUTABLE;
+}
+
+static bool
+contain_param(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, Param) || expression_tree_walker(node, contain_param, context);
+}
+
+/*
+ * Hide what the planner would evaluate by calling a function of the user.
+ */
+static Node *
+hide_calls(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (check_functions_in_node(node, is_immutable_of_user, NULL) &&
+		!contain_mutable_functions(node) && !contain_var_clause(node) &&
+		!contain_param(node, NULL))
+	{
+		Param	   *param = makeNode(Param);
+
+		param->paramkind = PARAM_EXTERN;
+		param->paramtype = exprType(node);
+		param->paramtypmod = exprTypmod(node);
+		param->paramcollid = exprCollation(node);
+		param->location = -1;
+		return (Node *) param;
+	}
+	return expression_tree_mutator(node, hide_calls, context);
+}
+
+Node *
+migspec_world_plan(Node *cooked)
+{
+	return (Node *) expression_planner((Expr *) hide_calls(copyObject(cooked), NULL));
+}
+
 /*
  * What the server demands of the expression of a generated column, see
  * cookDefault() in catalog/heap.c.
@@ -142,7 +191,7 @@ check_generated(MigspecWorldTable *table, Node *expr)
 							column->name),
 					 errdetail("A generated column cannot reference another generated column.")));
 	}
-	if (contain_mutable_functions((Node *) expression_planner(copyObject((Expr *) expr))))
+	if (contain_mutable_functions(migspec_world_plan(expr)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("generation expression is not immutable")));
@@ -181,8 +230,7 @@ migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, Node *raw,
 bool
 migspec_world_is_volatile(Node *cooked)
 {
-	return contain_volatile_functions((Node *)
-									  expression_planner((Expr *) copyObject(cooked)));
+	return contain_volatile_functions(migspec_world_plan(cooked));
 }
 
 List *

@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/indexing.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
@@ -338,6 +339,20 @@ may_inherit(char kind)
 }
 
 /*
+ * Has it not a single block?  A standby has no files of unlogged tables, and
+ * cannot know.
+ */
+static bool
+is_empty(Relation rel)
+{
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_MATVIEW)
+		return false;
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED && RecoveryInProgress())
+		return false;
+	return RelationGetNumberOfBlocks(rel) == 0;
+}
+
+/*
  * Everything that needs the lock.
  */
 static void
@@ -347,9 +362,7 @@ copy_relation(MigspecWorldTable *table, Relation rel)
 
 	table->loaded = true;
 	table->is_new = rel->rd_createSubid != InvalidSubTransactionId;
-	table->is_empty = (rel->rd_rel->relkind == RELKIND_RELATION ||
-					   rel->rd_rel->relkind == RELKIND_MATVIEW) &&
-		RelationGetNumberOfBlocks(rel) == 0;
+	table->is_empty = is_empty(rel);
 	copy_columns(table, RelationGetDescr(rel));
 	if (rel->rd_rel->relhasindex)
 		copy_indexes(table, rel);

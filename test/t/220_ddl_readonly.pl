@@ -221,7 +221,8 @@ my $rows_of = sub {
 			$connection->selectall_arrayref('SELECT * FROM migspec_ddl_effects(?)', undef, $sql) },
 		  @{
 			$connection->selectall_arrayref(
-				q(SELECT statement, rule, severity, object FROM migspec_check(?) WHERE rule <> 'lock-wait-now'),
+				q(SELECT statement, rule, severity, object, CASE WHEN rule = 'would-fail' THEN why END
+					FROM migspec_check(?) WHERE rule <> 'lock-wait-now'),
 				undef, $sql) };
 	} @statements[ grep { $_ % 5 == 0 } 0 .. $#statements ];
 };

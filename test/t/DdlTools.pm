@@ -311,12 +311,12 @@ sub by_oid
 }
 
 # Statements that fail because of the rows, or of values in an expression, can
-# not be told from the catalog.
+# not be told from the catalog; nor can defects of the server.
 sub is_about_data
 {
 	my ($sqlstate) = @_;
 
-	return $sqlstate =~ /^(?:2[1-3]...|P0...|38...)$/;
+	return $sqlstate =~ /^(?:2[1-3]...|P0...|38...|XX...)$/;
 }
 
 # For a foreign key of a partitioned table its leaves are read.

@@ -15,7 +15,7 @@ trap stop_server EXIT
 
 start_server
 gcc -O2 -fPIC -shared -I"$(pg_config --includedir-server)" -o empty.so "$here/empty.c"
-psql -Xq -v ON_ERROR_STOP=1 -v rows="$rows" -v library="$PWD/empty" <<'SQL'
+psql -Xq -v ON_ERROR_STOP=1 -v rows="$rows" -v library="$PWD/empty" -o /dev/null <<'SQL'
 CREATE FUNCTION empty(text, text) RETURNS boolean STABLE PARALLEL SAFE LANGUAGE c AS :'library', 'empty';
 CREATE TABLE users AS SELECT g AS id, g::text AS name, 'user-' || md5(g::text) AS long_name FROM generate_series(1, :rows) AS g;
 -- the same by hand: a table of percentages, and a function that looks it up
@@ -34,12 +34,12 @@ SELECT count(*) AS flags FROM (
 			jsonb_build_object('rollout', (g % 101)::text, 'stickiness', 'default', 'groupId', 'flag_' || g)))))
 	FROM generate_series(1, 1000) AS g) AS x \gset
 -- 100 constraints, all of which hold
-SELECT FROM migspec_flag_put(jsonb_build_object('name', 'constraints', 'enabled', true, 'strategies',
+SELECT migspec_flag_put(jsonb_build_object('name', 'constraints', 'enabled', true, 'strategies',
 	jsonb_build_array(jsonb_build_object('name', 'default', 'constraints', (SELECT jsonb_agg(jsonb_build_object(
 		'contextName', 'userId', 'operator', 'NOT_IN', 'values', jsonb_build_array('nobody-' || g)))
 		FROM generate_series(1, 100) AS g)))));
 -- lists of one user and of 10,000
-SELECT FROM migspec_flag_put(jsonb_build_object('name', 'list_' || n, 'enabled', true, 'strategies',
+SELECT migspec_flag_put(jsonb_build_object('name', 'list_' || n, 'enabled', true, 'strategies',
 	jsonb_build_array(jsonb_build_object('name', 'userWithId', 'parameters', jsonb_build_object('userIds',
 		(SELECT string_agg((g * 7)::text, ',') FROM generate_series(1, n) AS g))))))
 FROM (VALUES (1), (10000)) AS v(n);

@@ -19,14 +19,17 @@
 
 #include "flags/program.h"
 
-static void
-			trace(MigspecTrace *to, const char *format,...) pg_attribute_printf(2, 3);
+/* costs nothing when nobody asks */
+#define trace(to, ...) \
+	do { \
+		if (unlikely((to) != NULL)) \
+			trace_line(to, __VA_ARGS__); \
+	} while (0)
 
+pg_attribute_printf(2, 3)
 static void
-trace(MigspecTrace *to, const char *format,...)
+trace_line(MigspecTrace *to, const char *format,...)
 {
-	if (to == NULL)
-		return;
 	for (;;)
 	{
 		va_list		args;

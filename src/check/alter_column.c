@@ -481,7 +481,7 @@ collect_column(MigspecAlter *alter, MigspecDeletion *deletion, MigspecWorldTable
 	ListCell   *cell;
 
 	check_stack_depth();
-	if (list_member_int(migspec_partition_key(table), column->attno))
+	if (migspec_partitions_by(table, column->attno))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("cannot drop column \"%s\" because it is part of the partition key of relation \"%s\"",

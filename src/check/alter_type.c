@@ -118,7 +118,7 @@ check_column(MigspecAlter *alter, const MigspecWorldTable *table,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("cannot alter inherited column \"%s\"", column->name)));
-	if (list_member_int(migspec_partition_key(table), column->attno))
+	if (migspec_partitions_by(table, column->attno))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("cannot alter column \"%s\" because it is part of the partition key of relation \"%s\"",

@@ -48,6 +48,7 @@ typedef struct NewColumn
 	char		generated;
 	bool		not_null;
 	const char *not_null_name;	/* if it is given */
+	bool		is_null;		/* in all rows that there are */
 	Node	   *default_raw;
 	List	   *constraints;	/* of Constraint *: copies */
 } NewColumn;
@@ -254,7 +255,7 @@ is_volatile(Node *raw, void *arg)
  * How the rows get their values.
  */
 static void
-fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *column,
+fill_column(MigspecAlter *alter, MigspecAltered *altered, NewColumn *column,
 			bool recursing)
 {
 	MigspecWorldTable *table = altered->table;
@@ -292,6 +293,8 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 	else if (column->default_raw != NULL)
 		volatile_default = is_volatile(column->default_raw, table->world);
 
+	column->is_null = !has_value || null_value;
+
 	/* a partitioned table has nothing to rewrite, but its partitions have */
 	if (migspec_has_storage(table))
 		altered->new_values |= has_value || constrained;
@@ -314,10 +317,8 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *colum
 			migspec_check_fact(alter->stmt, rule, table,
 							   column->def->colname)->node = (Node *) column->def;
 	}
-	else if (column->not_null && (!has_value || null_value) && migspec_has_storage(table))
-	{
+	else if (column->not_null && column->is_null && migspec_has_storage(table))
 		altered->scan = true;
-	}
 }
 
 /*
@@ -363,7 +364,7 @@ add_to_world(MigspecWorldTable *table, const NewColumn *new, bool recursing)
 }
 
 static void
-add_column(MigspecAlter *alter, MigspecAltered *altered, const NewColumn *new,
+add_column(MigspecAlter *alter, MigspecAltered *altered, NewColumn *new,
 		   bool recurse, bool recursing)
 {
 	MigspecWorldTable *table = altered->table;
@@ -434,7 +435,6 @@ migspec_alter_add_column(MigspecAlter *alter, MigspecAltered *altered,
 	ColumnDef  *def = castNode(ColumnDef, step->cmd->def);
 	MigspecWorldColumn *column;
 	NewColumn	new;
-	Node	   *type_default;
 
 	if (table->is_partition && !step->recursing)
 		ereport(ERROR,
@@ -456,7 +456,6 @@ migspec_alter_add_column(MigspecAlter *alter, MigspecAltered *altered,
 	}
 
 	new = read_column(alter->stmt, def);
-	type_default = default_of_type(&new);
 	add_column(alter, altered, &new, step->recurse, false);
 	column = migspec_world_column(table, def->colname);
 	schedule_constraints(altered, &new, column, step->recurse);
@@ -464,8 +463,7 @@ migspec_alter_add_column(MigspecAlter *alter, MigspecAltered *altered,
 	if (table->kind == RELKIND_COMPOSITE_TYPE)
 		return;
 	migspec_check_column_type(alter->stmt, table, def);
-	if (new.not_null && new.default_raw == NULL && type_default == NULL &&
-		!new.serial && new.identity == '\0')
+	if (new.not_null && new.is_null && new.generated == '\0')
 		migspec_check_fact(alter->stmt, RULE_ADD_REQUIRED_COLUMN, table,
 						   def->colname)->node = (Node *) def;
 }
@@ -483,7 +481,7 @@ collect_column(MigspecAlter *alter, MigspecDeletion *deletion, MigspecWorldTable
 	ListCell   *cell;
 
 	check_stack_depth();
-	if (list_member_int(migspec_partition_key(table), column->attno))
+	if (migspec_partitions_by(table, column->attno))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("cannot drop column \"%s\" because it is part of the partition key of relation \"%s\"",

@@ -154,7 +154,8 @@ migspec_alter_note_foreign_keys(MigspecAlter *alter, MigspecDeletion *deletion)
 
 		if (constraint == NULL || constraint->type != CONSTRAINT_FOREIGN ||
 			constraint->referenced == NULL || constraint->referenced == constraint->table ||
-			!constraint->enforced || migspec_is_action_only(constraint))
+			!constraint->enforced || migspec_is_action_only(constraint) ||
+			(constraint->table->is_partition && !constraint->is_local))
 			continue;
 		other = constraint->table == alter->target ? constraint->referenced :
 			constraint->table;

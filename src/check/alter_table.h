@@ -383,6 +383,9 @@ extern void migspec_alter_no_inherit(MigspecAlter *alter, MigspecAltered *altere
 /* partition_quals.c: attnos of the partition key (0: an expression) */
 extern List *migspec_partition_key(const MigspecWorldTable *table);
 
+/* is the column in the key, or in an expression there? */
+extern bool migspec_partitions_by(const MigspecWorldTable *table, AttrNumber attno);
+
 /* raises the server's errors if these bounds cannot be those of a partition */
 extern void migspec_check_bound(MigspecWorldTable *parent, const char *name,
 								PartitionBoundSpec *bound);

@@ -728,6 +728,7 @@ migspec_alter_move_all(MigspecStatement *stmt, AlterTableMoveAllStmt *tree)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	List	   *tables = NIL;
+	List	   *moved = NIL;
 	ListCell   *cell;
 
 	if (from == MyDatabaseTableSpace)
@@ -751,14 +752,28 @@ migspec_alter_move_all(MigspecStatement *stmt, AlterTableMoveAllStmt *tree)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 
-	if (tables == NIL && tree->objtype != OBJECT_INDEX)
-		return;
+	/* and those that the script has moved or created there */
+	foreach(cell, stmt->world->tables)
+	{
+		MigspecWorldTable *table = lfirst(cell);
+
+		if (!table->dropped && table->tablespace == from &&
+			!list_member_oid(tables, table->oid) && table->kind ==
+			(tree->objtype == OBJECT_MATVIEW ? RELKIND_MATVIEW : RELKIND_RELATION) &&
+			tree->objtype != OBJECT_INDEX && tree->roles == NIL && !table->is_catalog)
+			moved = lappend(moved, table);
+	}
 	foreach(cell, tables)
 	{
 		MigspecWorldTable *table = migspec_world_find_oid(stmt->world, lfirst_oid(cell));
 
-		if (table == NULL || table->tablespace != from)
-			continue;
+		if (table != NULL && table->tablespace == from)
+			moved = lappend(moved, table);
+	}
+	foreach(cell, moved)
+	{
+		MigspecWorldTable *table = lfirst(cell);
+
 		migspec_check_lock(stmt, table, AccessExclusiveLock)->is_target = true;
 		if (migspec_has_storage(table))
 			migspec_check_work(stmt, table, MIGSPEC_WORK_REWRITE);

@@ -118,7 +118,7 @@ check_column(MigspecAlter *alter, const MigspecWorldTable *table,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("cannot alter inherited column \"%s\"", column->name)));
-	if (list_member_int(migspec_partition_key(table), column->attno))
+	if (migspec_partitions_by(table, column->attno))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("cannot alter column \"%s\" because it is part of the partition key of relation \"%s\"",
@@ -573,6 +573,7 @@ remake_index(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *ste
 	MigspecWorldIndex *index = step->remade->index;
 	bool		keeps = index->expressions == NIL && index->predicate == NULL &&
 	index->valid;
+	bool		is_part;
 
 	if (index->dropped)
 		return;
@@ -585,15 +586,18 @@ remake_index(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *ste
 	}
 
 	/* parts are dropped with their parent's, and then none is left to keep */
-	if (OidIsValid(index->oid) ? get_rel_relispartition(index->oid) :
-		altered->table->is_partition)
-		keeps = false;
-	if (keeps || altered->rewrite || index->partitioned)
+	is_part = OidIsValid(index->oid) ? get_rel_relispartition(index->oid) :
+		altered->table->is_partition;
+	if ((keeps && !is_part && !index->partitioned) || altered->rewrite)
 		return;
-	migspec_check_build(alter->stmt, altered->table, index->name);
-	migspec_check_fact(alter->stmt, RULE_ALTER_TYPE_INDEX_REBUILD, altered->table,
-					   index->name);
-	index->valid = true;
+	if (!index->partitioned)
+	{
+		migspec_check_build(alter->stmt, altered->table, index->name);
+		index->valid = true;
+	}
+	if (!is_part || altered->table == alter->target)
+		migspec_check_fact(alter->stmt, RULE_ALTER_TYPE_INDEX_REBUILD, altered->table,
+						   index->name);
 }
 
 /*
@@ -717,7 +721,8 @@ drop_foreign_key(MigspecAlter *alter, MigspecAltered *altered, MigspecRemade *re
 		migspec_check_lock(alter->stmt, lfirst(cell), AccessExclusiveLock);
 	migspec_lock_referenced(alter, key->referenced,
 							key->enforced ? AccessExclusiveLock : ShareRowExclusiveLock);
-	if (key->table != key->referenced && (key->table == target || key->referenced == target))
+	if (key->table != key->referenced && (key->table == target || key->referenced == target) &&
+		(key->is_local || !key->table->is_partition))
 	{
 		fact = migspec_check_fact(alter->stmt, RULE_DROP_FK_LOCKS_REFERENCED, target,
 								  key->name);
@@ -745,11 +750,12 @@ remake_check(MigspecAlter *alter, MigspecAltered *altered, const MigspecRemade *
 	if (remade->check != NULL)
 		constraint->expr = analyse_again(altered->table, remade->check,
 										 EXPR_KIND_CHECK_CONSTRAINT, BOOLOID);
-	if (!constraint->validated || !constraint->enforced ||
-		!migspec_has_storage(altered->table))
+	if (!constraint->validated || !constraint->enforced)
 		return;
 	altered->scan = true;
-	if (!altered->rewrite)
+
+	/* what is inherited has been told of the parent */
+	if (!altered->rewrite && (constraint->is_local || altered->table == alter->target))
 		migspec_check_fact(alter->stmt, RULE_ALTER_TYPE_RECHECK, altered->table,
 						   constraint->name);
 }

@@ -157,6 +157,9 @@ vacuum_family(MigspecStatement *stmt, MigspecWorldTable *table, bool inherit,
 
 		if (full && (one->kind == RELKIND_RELATION || one->kind == RELKIND_MATVIEW))
 			rewrite_table(stmt, one, true);
+		/* there is nothing to do, which is seen under the lock */
+		else if (full && one->kind == RELKIND_PARTITIONED_TABLE)
+			migspec_check_lock(stmt, one, AccessExclusiveLock);
 		else if (!full && one->kind != RELKIND_VIEW && one->kind != RELKIND_SEQUENCE)
 			migspec_check_lock(stmt, one, ShareUpdateExclusiveLock);
 	}
@@ -166,7 +169,7 @@ static bool
 can_vacuum(const FormData_pg_class * form, void *arg)
 {
 	return form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW ||
-		(form->relkind == RELKIND_PARTITIONED_TABLE && *(bool *) arg);
+		form->relkind == RELKIND_PARTITIONED_TABLE;
 }
 
 /* see statements.h */
@@ -175,7 +178,6 @@ migspec_analyse_vacuum(MigspecStatement *stmt)
 {
 	VacuumStmt *vacuum = (VacuumStmt *) stmt->tree;
 	bool		full = vacuum->is_vacuumcmd && option_is_on(vacuum->options, "full");
-	bool		analyze = !vacuum->is_vacuumcmd || option_is_on(vacuum->options, "analyze");
 	ListCell   *cell;
 
 	if (vacuum->is_vacuumcmd)
@@ -198,7 +200,7 @@ migspec_analyse_vacuum(MigspecStatement *stmt)
 	}
 	if (vacuum->rels == NIL)
 	{
-		foreach(cell, migspec_relations(stmt->world, can_vacuum, &analyze))
+		foreach(cell, migspec_relations(stmt->world, can_vacuum, NULL))
 			vacuum_family(stmt, lfirst(cell), false, full);
 	}
 }

@@ -34,6 +34,7 @@
 #include "parser/parse_utilcmd.h"
 #include "partitioning/partbounds.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
@@ -71,6 +72,52 @@ migspec_partition_key(const MigspecWorldTable *table)
 		attnos = lappend_int(attnos, row->partattrs.values[i]);
 	ReleaseSysCache(tuple);
 	return attnos;
+}
+
+/*
+ * Columns that expressions of the key mention.
+ */
+static List *
+columns_of_expressions(const MigspecWorldTable *table)
+{
+	HeapTuple	tuple;
+	List	   *attnos = NIL;
+	Datum		datum;
+	bool		isnull;
+	ListCell   *cell;
+
+	foreach(cell, table->partition_by == NULL ? NIL : table->partition_by->partParams)
+	{
+		PartitionElem *element = lfirst(cell);
+		MigspecWorldTable *live = unconstify(MigspecWorldTable *, table);
+
+		if (element->expr != NULL)
+			attnos = list_concat(attnos,
+								 migspec_world_mentions(table,
+														migspec_world_cook(table->world, live,
+																		   element->expr,
+																		   EXPR_KIND_PARTITION_EXPRESSION,
+																		   InvalidOid, -1)));
+	}
+	if (!OidIsValid(table->oid))
+		return attnos;
+	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(table->oid));
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	datum = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &isnull);
+	if (!isnull)
+		attnos = migspec_world_mentions(table, stringToNode(TextDatumGetCString(datum)));
+	ReleaseSysCache(tuple);
+	return attnos;
+}
+
+/* see alter_table.h */
+bool
+migspec_partitions_by(const MigspecWorldTable *table, AttrNumber attno)
+{
+	return table->kind == RELKIND_PARTITIONED_TABLE &&
+		(list_member_int(migspec_partition_key(table), attno) ||
+		 list_member_int(columns_of_expressions(table), attno));
 }
 
 /*

@@ -156,7 +156,9 @@ my @cases = (
 	[ 'VACUUM t', 't SHARE UPDATE EXCLUSIVE' ],
 	[ 'VACUUM (FULL false) t', 't SHARE UPDATE EXCLUSIVE' ],
 	[ 'VACUUM FULL mv', 'mv ACCESS SHARE' ],
-	[ 'VACUUM FULL prt', 'prt1 ACCESS SHARE', 'prt2 ACCESS SHARE' ],
+	[ 'VACUUM FULL prt', 'prt ACCESS SHARE', 'prt1 ACCESS SHARE', 'prt2 ACCESS SHARE' ],
+	[ 'VACUUM prt', map { "$_ SHARE UPDATE EXCLUSIVE" } qw(prt prt1 prt2) ],
+	[ 'VACUUM (ANALYZE) prt', map { "$_ SHARE UPDATE EXCLUSIVE" } qw(prt prt1 prt2) ],
 	['VACUUM FULL nosuch'],
 	[
 		'REINDEX SCHEMA m',

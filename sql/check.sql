@@ -376,12 +376,13 @@ FROM (VALUES ('ALTER TABLE empty ADD COLUMN u uuid DEFAULT gen_random_uuid()'),
 	migspec_check(script);
 
 -- elements of arrays, conditions that are always true, columns that a query
--- makes twice
+-- makes twice, a new table that has rows
 SELECT script, rule, object
 FROM (VALUES ('CREATE TABLE n (id bigint PRIMARY KEY, a varchar(10)[], b char(3)[], c timestamp[], d text[])'),
 	('DELETE FROM log WHERE 1 = 1'), ('UPDATE orders SET note = ''?'' WHERE NOT false'),
 	('DELETE FROM log WHERE NULL'), ('DELETE FROM log WHERE id = id AND id = 1'),
 	('CREATE VIEW v AS SELECT 1, 2'), ('CREATE VIEW v (a, a) AS SELECT 1, 2'),
+	('CREATE TABLE n (id bigint PRIMARY KEY); INSERT INTO n VALUES (1); ALTER TABLE n ADD COLUMN x integer NOT NULL'),
 	('SELECT 1 AS a, 2 AS a INTO n'), ('CREATE VIEW v AS SELECT 1 AS a, 2 AS b')) AS v (script),
 	migspec_check(script);
 

@@ -226,6 +226,11 @@ sub foresee
 		  if $sql =~ /$create_re($qualified_re)/;
 		add_sql($world, 'before', 'CREATE SCHEMA IF NOT EXISTS ' . quoted(key_of($1)))
 		  if $sql =~ /^REINDEX\s+(?:\([^)]*\)\s*)?SCHEMA\s+(?:CONCURRENTLY\s+)?($name_re)/i;
+		if ($sql =~ /^REINDEX\s+(?:\([^)]*\)\s*)?TABLE\s+(?:CONCURRENTLY\s+)?($qualified_re)/i && !$created{ key_of($1) })
+		{
+			add_table($world, key_of($1));
+			add_sql($world, 'after', 'CREATE INDEX ON ' . quoted(key_of($1)) . ' (filler)');
+		}
 		if ($sql =~ /\bPARTITION\s+OF\s+($qualified_re)/i && !$created{ key_of($1) }
 			|| $sql =~ /$alter_re($qualified_re)\s+ATTACH\s+PARTITION/i && !$created{ key_of($1) })
 		{

@@ -578,13 +578,16 @@ is_private(const MigspecWorldTable *table)
 }
 
 /*
- * Rules about what a change breaks, or what it destroys
+ * Is a fact about what the change breaks for others, or destroys?  (A required
+ * column fails where there are rows, whoever has written them.)
  */
 static bool
-is_about_users(MigspecRuleId rule)
+is_about_users(const MigspecFact *fact)
 {
-	return rule >= RULE_ADD_REQUIRED_COLUMN && rule <= RULE_FUNCTION_VOLATILITY_CHANGE &&
-		migspec_rules[rule].severity < MIGSPEC_ERROR;
+	return fact->rule >= RULE_ADD_REQUIRED_COLUMN &&
+		fact->rule <= RULE_FUNCTION_VOLATILITY_CHANGE &&
+		migspec_rules[fact->rule].severity < MIGSPEC_ERROR &&
+		(fact->rule != RULE_ADD_REQUIRED_COLUMN || fact->table->is_empty);
 }
 
 /*
@@ -609,7 +612,7 @@ migspec_check_findings(List *statements)
 
 			if (is_private(fact->table) &&
 				(migspec_rules[fact->rule].axis != MIGSPEC_AXIS_NONE ||
-				 is_about_users(fact->rule)))
+				 is_about_users(fact)))
 				continue;
 			if (is_settled(fact, stmt, statements))
 				continue;

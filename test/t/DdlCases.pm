@@ -1064,11 +1064,15 @@ sub random_cases
 {
 	my ($n, $seed, @statements) = @_;
 	my (%subcommands, @cases);
+
+	# The server forgets to build indexes of partitions if the partitioned table
+	# gets another persistence or access method at the same time.
+	my $partitioned = qr/^ALTER TABLE (?:ONLY )?(?:prt2?|prtr|fkp) SET (?:LOGGED|UNLOGGED|ACCESS METHOD)/;
 	my $pick = sub { return $_[ int rand @_ ]; };
 
 	foreach my $sql (@statements)
 	{
-		next if $sql =~ / (?:RENAME|SET SCHEMA|INHERIT|NO INHERIT|ATTACH|DETACH|OF|NOT OF)\b/;
+		next if $sql =~ $partitioned || $sql =~ / (?:RENAME|SET SCHEMA|INHERIT|NO INHERIT|ATTACH|DETACH|OF|NOT OF)\b/;
 		push @{ $subcommands{$1} }, $2 if $sql =~ /^ALTER TABLE ((?:ONLY )?\w+) (.*)/;
 	}
 	@statements = grep { !/other_space|ft\b|^SET |^LOCK|^DECLARE|^PREPARE|^DROP (?:SCHEMA|OWNED)/ } @statements;

@@ -207,7 +207,7 @@ sub read_notices
 		my @tables = @{
 			$dbh->selectcol_arrayref(<<'SQL', undef, $constraint) };
 SELECT DISTINCT conrelid FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
-WHERE contype = 'f' AND conname = ? AND relkind <> 'p'
+WHERE contype = 'f' AND conname = ? AND convalidated AND relkind <> 'p'
 SQL
 
 		push @{ $result->{fk_validations} }, $constraint;

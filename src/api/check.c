@@ -24,13 +24,15 @@ PG_FUNCTION_INFO_V1(migspec_sql_ddl_effects);
 PG_FUNCTION_INFO_V1(migspec_sql_check);
 
 /*
- * Does the effect concern others?  What only the script can see does not, nor
- * does a lock that conflicts with nothing but DROP and the like.
+ * Is the effect one on something that is there?  What only the script would
+ * make is not, nor does a lock count that conflicts with nothing but DROP and
+ * the like.  What the caller's own transaction has made is there for the
+ * caller, who asks.
  */
 static bool
 is_shown(const MigspecEffect *effect)
 {
-	return !effect->table->is_new &&
+	return OidIsValid(effect->table->oid) &&
 		(effect->index == NULL || OidIsValid(effect->index->oid)) &&
 		(effect->lock > AccessShareLock || effect->work != 0);
 }

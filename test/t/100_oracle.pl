@@ -16,7 +16,7 @@
 # to choose from (rename type flag add key), MIGSPEC_ORACLE_MOST how many of them a
 # migration may have, and MIGSPEC_ORACLE_CHAOS=0 lets nothing crash.
 #
-# With every other seed (MIGSPEC_ORACLE_PARTITIONS says 0 or 1) the table is
+# If MIGSPEC_ORACLE_PARTITIONS is 1 the table is
 # partitioned, and one more process lets partitions come and go, with rows that
 # it knows.
 
@@ -45,7 +45,7 @@ my $fillers = 5000;
 my %operations = map { $_ => 1 }
   split ' ', setting('MIGSPEC_ORACLE_OPERATIONS', 'rename type flag add key');
 my $most = setting('MIGSPEC_ORACLE_MOST', 4);
-my $partitioned = setting('MIGSPEC_ORACLE_PARTITIONS', $seed % 2);
+my $partitioned = setting('MIGSPEC_ORACLE_PARTITIONS', 0);
 
 # the partition key, which cannot be migrated
 delete $operations{key} if $partitioned;

@@ -56,10 +56,16 @@ make_check(const char *name, bool ok, char *detail)
 static MigspecCheck *
 check_trigger(Oid relid)
 {
-	char	   *name = migspec_relation_name(relid);
+	Relation	table = try_table_open(relid, AccessShareLock);
+	char	   *name;
 	char	   *trouble = NULL;
 	int			others = -1;
 	ListCell   *cell;
+
+	if (table == NULL)
+		return make_check("sync trigger", false,
+						  psprintf("table with OID %u no longer exists", relid));
+	name = migspec_relation_name(relid);
 
 	foreach(cell, find_all_inheritors(relid, AccessShareLock, NULL))
 	{
@@ -72,6 +78,7 @@ check_trigger(Oid relid)
 			trouble = psprintf("of %s %s", migspec_relation_name(lfirst_oid(cell)), here);
 		table_close(rel, NoLock);
 	}
+	table_close(table, NoLock);
 
 	if (trouble == NULL)
 		return make_check("sync trigger", true, psprintf("enabled on %s", name));

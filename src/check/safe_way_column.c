@@ -325,16 +325,16 @@ migspec_way_domain_column(MigspecWay *way)
 											column->typeName, NULL);
 	int32		typmod = -1;
 	Oid			base = getBaseTypeAndTypmod(domain, &typmod);
-	char	   *query = psprintf("SELECT pg_catalog.pg_get_constraintdef(oid) AS def"
-								 " FROM pg_catalog.pg_constraint WHERE contypid = %u AND contype = 'c'"
-								 " ORDER BY conname", domain);
-	List	   *checks = NIL;
+	char	   *query = psprintf("SELECT pg_catalog.array_agg(pg_catalog.pg_get_constraintdef(oid)"
+								 "  ORDER BY conname) AS defs"
+								 " FROM pg_catalog.pg_constraint WHERE contypid = %u AND contype = 'c'",
+								 domain);
+	List	   *checks;
 	ListCell   *cell;
 
 	SPI_connect();
 	migspec_sql(query, 0, NULL);
-	for (uint64 row = 0; row < SPI_tuptable->numvals; row++)
-		checks = lappend(checks, migspec_spi_text(row, "def"));
+	checks = migspec_spi_textlist(0, "defs");
 	SPI_finish();
 
 	migspec_way_short(way);

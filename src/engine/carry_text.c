@@ -279,7 +279,7 @@ try_prepare(const char *statement, int ntypes, Oid *types)
 	{
 		SPI_connect();
 		if (SPI_prepare(statement, ntypes, types) == NULL)
-			problem = pstrdup(SPI_result_code_string(SPI_result));
+			problem = MemoryContextStrdup(caller, SPI_result_code_string(SPI_result));
 		SPI_finish();
 		ReleaseCurrentSubTransaction();
 	}

@@ -9,6 +9,7 @@
 #   test/dev.sh 18 regress isolation
 #   test/dev.sh 17 "tap:003_crash" "regress:drop rename"
 #   test/dev.sh 15 shell                  a shell in there, after the build
+#   test/dev.sh 17-assert regress         with a server that has assertions
 #
 # The build, logs and servers' data stay in a directory that is shown.
 set -euo pipefail
@@ -17,7 +18,10 @@ cd "$(dirname "$0")/.."
 version=${1:?usage: dev.sh VERSION [SUITE[:NAME ...] ...]}
 shift
 
-root=$(bash test/lib/root.sh "$version")
+case $version in
+	*-assert) version=${version%-assert} root=$(bash test/lib/assert.sh "$version") ;;
+	*) root=$(bash test/lib/root.sh "$version") ;;
+esac
 # One for each checkout.
 dir=${root%/}/tmp/migspec-dev-$(pwd | cksum | cut -d' ' -f1)
 mkdir -p "$dir"

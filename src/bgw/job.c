@@ -73,7 +73,7 @@ typedef struct Job
 	const char *volatile what;	/* the step, for the record of an error */
 } Job;
 
-/* one step of kind "sql", while migspec_ddl_run() runs it */
+/* one step of kind "sql", while migspec_ddl_try() runs it */
 typedef struct SqlStep
 {
 	const Job  *job;
@@ -174,7 +174,7 @@ commit_done(const Job *job, const MigspecStep *step)
 	migspec_worker_commit_xact(job->step_cxt);
 }
 
-/* callback of migspec_ddl_run() */
+/* callback of migspec_ddl_try() */
 static void
 run_sql_step_locked(void *arg)
 {
@@ -209,21 +209,32 @@ lock_targets(const MigspecMigration *migration, const MigspecStep *step)
 	return targets;
 }
 
-/* A step that runs in a transaction of its own.  False: not wanted any more. */
+/*
+ * A step that runs in a transaction of its own.  False: not wanted any more.
+ * Between two attempts to get its locks there is no transaction, whose snapshot
+ * others would wait for (CREATE INDEX CONCURRENTLY of any table, vacuum).
+ */
 static bool
 run_sql_step(const Job *job, const MigspecStep *step)
 {
-	MigspecMigration *migration;
-	SqlStep		sql = {job, NULL, step};
+	MigspecRetry retry = {0};
 
-	migspec_worker_begin_xact();
-	migration = load_if_wanted(job, MIGSPEC_MIGRATING);
-	sql.migration = migration;
-	if (migration != NULL)
-		migspec_ddl_run(migration, "migrate", lock_targets(migration, step),
-						run_sql_step_locked, &sql);
-	migspec_worker_commit_xact(job->step_cxt);
-	return migration != NULL;
+	for (;;)
+	{
+		SqlStep		sql = {job, NULL, step};
+		bool		done;
+
+		migspec_worker_begin_xact();
+		sql.migration = load_if_wanted(job, MIGSPEC_MIGRATING);
+		done = sql.migration == NULL ||
+			migspec_ddl_try(&retry, sql.migration, "migrate",
+							lock_targets(sql.migration, step),
+							run_sql_step_locked, &sql);
+		migspec_worker_commit_xact(job->step_cxt);
+		if (done)
+			return sql.migration != NULL;
+		migspec_worker_wait(retry.pause_ms);
+	}
 }
 
 /*

@@ -244,47 +244,68 @@ attempt_once(const MigspecMigration *migration, List *targets,
 }
 
 /*
- * migspec_ddl_run -- lock, change, and try again if a lock is not granted.
+ * No lock: note who was in the way, and how long to wait.  Error if that would
+ * be too long.
+ */
+static void
+note_failure(MigspecRetry *retry, const MigspecMigration *migration,
+			 const char *what, const ErrorData *edata, List *blockers)
+{
+	char	   *who = migspec_blockers_text(blockers, migration->owner);
+	int			pause_ms = Min(FIRST_PAUSE_MS << Min(retry->tries - 1, 16), LONGEST_PAUSE_MS);
+	long		waited;
+
+	waited = TimestampDifferenceMilliseconds(retry->start, GetCurrentTimestamp());
+	if (waited + pause_ms > migspec_lock_retry_deadline)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIGSPEC_LOCK_NOT_GRANTED),
+				 errmsg("could not %s migration \"%s\": a lock was not granted in %d attempts",
+						what, migration->name, retry->tries),
+				 errdetail("Blocked by: %s.", who),
+				 errhint("Wait for these sessions to end their transactions, or end them, and call again. "
+						 "migspec.lock_timeout (%d ms) and migspec.lock_retry_deadline (%d ms) say how long is tried.",
+						 migspec_lock_timeout, migspec_lock_retry_deadline)));
+	migspec_event(migration->id, migration->name, "lock_retry", false,
+				  "for", what, "attempt", psprintf("%d", retry->tries),
+				  "sqlstate", unpack_sql_state(edata->sqlerrcode),
+				  "blocked_by", who, NULL);
+
+	/* full jitter around the pause, so that two retrying calls part */
+	retry->pause_ms = pause_ms * (0.5 + pg_prng_double(&pg_global_prng_state));
+}
+
+/*
+ * migspec_ddl_try -- lock, change, and say whether it has to be tried again.
  * See ddl.h.
  */
+bool
+migspec_ddl_try(MigspecRetry *retry, const MigspecMigration *migration,
+				const char *what, List *targets,
+				void (*work) (void *arg), void *arg)
+{
+	List	   *blockers = NIL;
+	ErrorData  *edata;
+
+	if (retry->tries++ == 0)
+		retry->start = GetCurrentTimestamp();
+	list_sort(targets, compare_targets);
+	edata = attempt_once(migration, targets, work, arg, &blockers);
+	if (edata == NULL)
+		return true;
+	note_failure(retry, migration, what, edata, blockers);
+	FreeErrorData(edata);
+	return false;
+}
+
+/* see ddl.h */
 void
 migspec_ddl_run(const MigspecMigration *migration, const char *what,
 				List *targets, void (*work) (void *arg), void *arg)
 {
-	TimestampTz start = GetCurrentTimestamp();
-	int			pause_ms = FIRST_PAUSE_MS;
+	MigspecRetry retry = {0};
 
-	list_sort(targets, compare_targets);
-	for (int tries = 1;; tries++)
-	{
-		List	   *blockers = NIL;
-		ErrorData  *edata = attempt_once(migration, targets, work, arg, &blockers);
-		long		waited;
-		char	   *who;
-
-		if (edata == NULL)
-			return;
-		who = migspec_blockers_text(blockers, migration->owner);
-		waited = TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
-		if (waited + pause_ms > migspec_lock_retry_deadline)
-			ereport(ERROR,
-					(errcode(ERRCODE_MIGSPEC_LOCK_NOT_GRANTED),
-					 errmsg("could not %s migration \"%s\": a lock was not granted in %d attempts",
-							what, migration->name, tries),
-					 errdetail("Blocked by: %s.", who),
-					 errhint("Wait for these sessions to end their transactions, or end them, and call again. "
-							 "migspec.lock_timeout (%d ms) and migspec.lock_retry_deadline (%d ms) say how long is tried.",
-							 migspec_lock_timeout, migspec_lock_retry_deadline)));
-		migspec_event(migration->id, migration->name, "lock_retry", false,
-					  "for", what, "attempt", psprintf("%d", tries),
-					  "sqlstate", unpack_sql_state(edata->sqlerrcode),
-					  "blocked_by", who, NULL);
-		FreeErrorData(edata);
-
-		/* full jitter around the pause, so that two retrying calls part */
-		pause_for((int) (pause_ms * (0.5 + pg_prng_double(&pg_global_prng_state))));
-		pause_ms = Min(pause_ms * 2, LONGEST_PAUSE_MS);
-	}
+	while (!migspec_ddl_try(&retry, migration, what, targets, work, arg))
+		pause_for(retry.pause_ms);
 }
 
 static void

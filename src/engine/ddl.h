@@ -9,6 +9,7 @@
 #define MIGSPEC_DDL_H
 
 #include "postgres.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 #include "catalog/step.h"
@@ -21,14 +22,30 @@ typedef struct MigspecLockTarget
 	bool		may_go;			/* no error if it does not exist any more */
 } MigspecLockTarget;
 
+/* How often something was tried; {0} at first */
+typedef struct MigspecRetry
+{
+	TimestampTz start;
+	int			tries;
+	int			pause_ms;		/* to wait before the next one */
+} MigspecRetry;
+
 /*
  * Lock all targets (ascending OID, together within migspec.lock_timeout),
  * then call work(arg), in one subtransaction.  If a lock is not granted, or
  * on a deadlock, the subtransaction is rolled back (which releases its
- * locks), the blockers are noted in migspec.event, and after a pause that
- * grows (exponential, with jitter) all is tried again, until
- * migspec.lock_retry_deadline: then error MG401 names the blockers.
- * Needs a transaction; does not commit.
+ * locks), the blockers are noted in migspec.event, and the result is false:
+ * to be called again after a pause, best in another transaction.  The pause
+ * grows (exponential, with jitter), until migspec.lock_retry_deadline: then
+ * error MG401 names the blockers.  Needs a transaction; does not commit.
+ */
+extern bool migspec_ddl_try(MigspecRetry *retry, const MigspecMigration *migration,
+							const char *what, List *targets,
+							void (*work) (void *arg), void *arg);
+
+/*
+ * The same, again and again, with pauses, in one transaction: for a caller who
+ * cannot commit.  The transaction's snapshot stays.
  */
 extern void migspec_ddl_run(const MigspecMigration *migration, const char *what,
 							List *targets, void (*work) (void *arg), void *arg);

@@ -379,6 +379,33 @@ verify($dbh, $name);
 $dbh->do('SELECT migspec_rollback(?)', undef, $name);
 $_->disconnect foreach $first, $second;
 
+# A foreign key that cannot be validated for now: while the worker tries again
+# and again, nobody's index has to wait for its snapshot.
+$name = 'tried again';
+$dbh->do('SELECT * FROM migspec_plan(?, ?)', undef, $name, $operations);
+drive_to($dbh, $name, 'migrating');
+$first = connect_to($node, 'postgres', application_name => 'client 1');
+$first->begin_work;
+$first->do('LOCK TABLE r IN SHARE UPDATE EXCLUSIVE MODE');
+$dbh->do('SELECT migspec_resume(?)', undef, $name);
+wait_for(
+	'the worker to try again',
+	sub {
+		$dbh->selectrow_array(q(SELECT count(*) > 1 FROM migspec.event e
+			JOIN migspec.migration m ON m.id = e.migration_id
+			WHERE m.name = ? AND e.event = 'lock_retry'), undef, $name);
+	});
+$dbh->do('CREATE TABLE other (id int)');
+$dbh->do(q(SET statement_timeout = '20s'));
+ok(eval { $dbh->do('CREATE INDEX CONCURRENTLY ON other (id)'); 1 },
+	'the index of another table can be built meanwhile') or diag $@;
+$dbh->do('RESET statement_timeout');
+$first->rollback;
+drive_to($dbh, $name, 'migrated');
+$dbh->do('SELECT migspec_rollback(?)', undef, $name);
+$dbh->do('DROP TABLE other');
+$first->disconnect;
+
 # There is an end to patience.
 my $before = definition_of($node, 'postgres', 't', 'r');
 my $blocker = connect_to($node, 'postgres', application_name => 'blocker');

@@ -232,5 +232,12 @@ CREATE TABLE parent (id int, v int);
 CREATE TABLE child () INHERITS (parent);
 SELECT plan(migspec_rename_column('parent', 'v', 'w'));
 SELECT plan(migspec_rename_column('child', 'v', 'w'));
+CREATE ROLE part_owner;
+CREATE ROLE part_other;
+GRANT ALL ON SCHEMA part TO part_owner;
+ALTER TABLE m OWNER TO part_owner;
+ALTER TABLE m_1 OWNER TO part_other;
+SELECT plan(migspec_rename_column('m', 'v', 'w'));
 
 DROP SCHEMA part CASCADE;
+DROP ROLE part_owner, part_other;

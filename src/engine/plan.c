@@ -134,6 +134,31 @@ check_triggers(Relation rel)
 }
 
 /*
+ * The statements for a table reach its partitions as well, and run as the
+ * table's owner.
+ */
+static void
+check_partition_owners(Relation rel, List *partitions)
+{
+	Oid			owner = rel->rd_rel->relowner;
+	ListCell   *lc;
+
+	foreach(lc, partitions)
+	{
+		Oid			other = migspec_relation_owner(lfirst_oid(lc));
+
+		if (!has_privs_of_role(owner, other))
+			ereport(ERROR,
+					(errcode(ERRCODE_MIGSPEC_NOT_OWNER),
+					 errmsg("partition \"%s\" of table \"%s\" has another owner",
+							get_rel_name(lfirst_oid(lc)), RelationGetRelationName(rel)),
+					 errdetail("Role \"%s\" owns the table, and has not the privileges of role \"%s\", who owns the partition.",
+							   GetUserNameFromId(owner, true), GetUserNameFromId(other, true)),
+					 errhint("Use ALTER TABLE ... OWNER TO on the partition.")));
+	}
+}
+
+/*
  * Find and check the table of a change.
  */
 static void
@@ -169,6 +194,7 @@ resolve_table(MigspecChange *change)
 	rel = relation_open(change->op->relid, NoLock);
 	check_table(rel, change);
 	check_triggers(rel);
+	check_partition_owners(rel, change->op->partitions);
 	relation_close(rel, NoLock);
 }
 

@@ -1,6 +1,8 @@
 -- The changes to the catalogs that have no SQL command.  They are for steps of
 -- migrations; here they are called one by one.
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS migspec;
+RESET client_min_messages;
 CREATE SCHEMA carry;
 SET search_path = carry;
 

@@ -77,6 +77,15 @@ COPY usage_unrelated TO '/dev/null';
 SET application_name = 'pg_dump';
 COPY usage_t TO '/dev/null';
 
+-- so is, as soon as somebody says so, one with a blank in its name
+SET application_name = 'my reports';
+SELECT count(content) FROM usage_t;
+SET migspec.usage_ignore = 'my reports, pg_dump';
+SELECT count(content) FROM usage_t;
+SET application_name = 'pg_dump';
+SELECT count(content) FROM usage_t;
+RESET migspec.usage_ignore;
+
 SET application_name = 'psql';
 SET ROLE usage_app;
 SELECT content FROM usage_t WHERE id = 1;

@@ -44,10 +44,10 @@
 #include "utils/memutils.h"
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/sqlutil.h"
 #include "trigger/sync.h"
 #include "usage/usage.h"
 
@@ -59,6 +59,7 @@ typedef struct OldColumn
 {
 	AttrNumber	attno;			/* in the relation that the statement names */
 	bool		ignored;		/* whoever "key" says is not counted */
+	int			ignore_version; /* of the setting that says so */
 	int			place;			/* in shared memory; -1: not known */
 	MigspecUsageKey key;		/* who used it last, here */
 } OldColumn;
@@ -167,18 +168,13 @@ old_columns(Oid relid, Known *scratch)
 static bool
 is_ignored(const char *application)
 {
-	char	   *list = pstrdup(migspec_usage_ignore);
-	List	   *names;
+	List	   *names = migspec_split_list(migspec_usage_ignore);
 	bool		found = false;
 	ListCell   *lc;
 
-	if (SplitGUCList(list, ',', &names))
-	{
-		foreach(lc, names)
-			found = found || strcmp(lfirst(lc), application) == 0;
-		list_free(names);
-	}
-	pfree(list);
+	foreach(lc, names)
+		found = found || strcmp(lfirst(lc), application) == 0;
+	list_free_deep(names);
 	return found;
 }
 
@@ -192,12 +188,13 @@ set_user(OldColumn *column)
 	Oid			roleid = GetOuterUserId();
 	const char *application = application_name ? application_name : "";
 
-	if (column->key.roleid == roleid &&
+	if (column->key.roleid == roleid && column->ignore_version == migspec_usage_ignore_version &&
 		strncmp(column->key.application, application, NAMEDATALEN - 1) == 0)
 		return;
 	column->key.roleid = roleid;
 	strlcpy(column->key.application, application, NAMEDATALEN);
 	column->ignored = is_ignored(column->key.application);
+	column->ignore_version = migspec_usage_ignore_version;
 	column->place = -1;
 }
 

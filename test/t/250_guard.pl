@@ -192,7 +192,44 @@ subtest 'lock_timeout' => sub {
 	ok(!eval { $dbh->do('ALTER TABLE big ADD COLUMN c int'); 1 }, 'cancelled');
 	$dbh->do('RESET statement_timeout');
 	is($dbh->selectrow_array('SHOW lock_timeout'), '0', 'and forgets it again');
+
+	# what begins transactions of its own, and what has a table in it only deep inside
+	$dbh->do('CREATE ROLE leaver; CREATE TABLE left_table (id int); ALTER TABLE left_table OWNER TO leaver');
+	$holder->do('LOCK TABLE left_table IN ACCESS SHARE MODE');
+	$dbh->do(q{SET migspec.guard_lock_timeout = '50ms'; SET migspec.guard_max_bytes = -1});
+	$dbh->do(q{SET statement_timeout = '20s'});
+	foreach my $sql ('VACUUM FULL big', 'CLUSTER big USING big_pkey', 'REINDEX SCHEMA public',
+		'REASSIGN OWNED BY leaver TO CURRENT_USER',
+		'CREATE SCHEMA s CREATE TABLE r (id int REFERENCES public.big)')
+	{
+		ok(!eval { $dbh->do($sql); 1 }, "$sql: does not wait for ever");
+		is($dbh->state, '55P03', "$sql: times out");
+		is($dbh->selectrow_array('SHOW lock_timeout'), '0', "$sql: and forgets it");
+	}
 	$holder->do('ROLLBACK');
+	$dbh->do('VACUUM FULL big');
+	is($dbh->selectrow_array('SHOW lock_timeout'), '0', 'VACUUM FULL: and forgets it without an error');
+	return;
+};
+
+# Where the extension is not, a schema of its name is nothing special
+subtest 'another schema migspec' => sub {
+	guarded_database('plain');
+	my ($rc, $stdout, $stderr) = $node->psql('plain', <<'SQL', on_error_stop => 1);
+CREATE SCHEMA migspec;
+CREATE TABLE migspec.target (relation regclass, migration_id bigint);
+CREATE TABLE t (a int);
+INSERT INTO migspec.target VALUES ('t', 1);
+ALTER TABLE t RENAME a TO b;
+DROP TABLE migspec.target;
+CREATE TABLE migspec.target (a int);
+INSERT INTO migspec.target VALUES (1);
+ALTER TABLE t RENAME b TO c;
+DROP SCHEMA migspec CASCADE;
+CREATE EXTENSION migspec;
+SQL
+	is($rc, 0, 'DDL goes on');
+	unlike($stderr, qr/ERROR/, 'without errors');
 	return;
 };
 

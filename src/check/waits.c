@@ -20,6 +20,8 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/timestamp.h"
@@ -284,11 +286,31 @@ migspec_waits_for(const MigspecEffect *effect)
 	return migspec_waits_text(effect, false, &ms);
 }
 
+/*
+ * Is it an autovacuum, which the server cancels for whoever waits for it?
+ */
+static bool
+gives_way(const Session *session)
+{
+	PGPROC	   *proc = session->pid != 0 ? BackendPidGetProc(session->pid) : NULL;
+
+	return proc != NULL &&
+		(proc->statusFlags & (PROC_IS_AUTOVACUUM | PROC_VACUUM_FOR_WRAPAROUND)) == PROC_IS_AUTOVACUUM;
+}
+
 double
 migspec_waits_ms(const MigspecEffect *effect)
 {
+	double		longest = 0;
 	int			waiting;
-	List	   *sessions = find_sessions(effect, false, &waiting);
+	ListCell   *cell;
 
-	return sessions == NIL ? 0 : ((Session *) linitial(sessions))->open_ms;
+	foreach(cell, find_sessions(effect, false, &waiting))
+	{
+		const Session *session = lfirst(cell);
+
+		longest = Max(longest, gives_way(session) ?
+					  Min(session->open_ms, DeadlockTimeout) : session->open_ms);
+	}
+	return longest;
 }

@@ -212,6 +212,31 @@ subtest 'lock_timeout' => sub {
 	return;
 };
 
+# The server cancels an autovacuum for those who wait for it
+subtest 'autovacuum' => sub {
+	$node->safe_psql('guarded', <<'SQL');
+CREATE TABLE vacuumed (id int, a text) WITH (autovacuum_vacuum_threshold = 0,
+	autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_cost_delay = 100);
+INSERT INTO vacuumed SELECT i, repeat('x', 500) FROM generate_series(1, 2000) AS i;
+DELETE FROM vacuumed WHERE id % 2 = 0;
+ALTER SYSTEM SET autovacuum = on;
+ALTER SYSTEM SET autovacuum_naptime = 1;
+SELECT pg_reload_conf();
+SQL
+	wait_for('an autovacuum',
+		sub
+		{
+			$node->safe_psql('guarded', q{SELECT count(*) FROM pg_stat_activity
+				WHERE query LIKE 'autovacuum: VACUUM%vacuumed%' AND xact_start < clock_timestamp() - interval '1.5 s'}) > 0;
+		});
+	my ($rc, $stdout, $stderr) = $node->psql('guarded', 'ALTER TABLE vacuumed ADD COLUMN b int');
+	is($stderr, '', 'is not reckoned as one that is waited for');
+	is($rc, 0, 'and makes room');
+	$node->safe_psql('guarded', 'ALTER SYSTEM RESET autovacuum');
+	$node->reload;
+	return;
+};
+
 # Where the extension is not, a schema of its name is nothing special
 subtest 'another schema migspec' => sub {
 	guarded_database('plain');

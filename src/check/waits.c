@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/sqlutil.h"
 #include "check/rules.h"
 
 /* of the sessions in the way so many are told of, the oldest first */
@@ -62,6 +63,28 @@ find_status(int pid)
 	return NULL;
 }
 
+/*
+ * How long the oldest prepared transaction of this database is waiting to be
+ * committed.  Which one holds a lock is not to be seen.
+ */
+static double
+prepared_ms(void)
+{
+	double		ms = 0;
+	bool		isnull;
+	Datum		prepared;
+
+	SPI_connect();
+	(void) migspec_sql("SELECT pg_catalog.min(p.prepared) AS prepared FROM pg_catalog.pg_prepared_xact() AS p"
+					   " WHERE p.dbid OPERATOR(pg_catalog.=) $1",
+					   MIGSPEC_PARAMS(MIGSPEC_DATUM(OIDOID, ObjectIdGetDatum(MyDatabaseId), false)));
+	prepared = migspec_spi_datum(0, "prepared", &isnull);
+	if (!isnull)
+		ms = (GetCurrentTimestamp() - DatumGetTimestampTz(prepared)) / 1000.0;
+	SPI_finish();
+	return ms;
+}
+
 static double
 open_ms(const PgBackendStatus *status)
 {
@@ -89,7 +112,7 @@ make_session(int pid, LOCKMODE held, PgBackendStatus *status)
 	session->pid = pid;
 	session->held = held;
 	session->status = status;
-	session->open_ms = open_ms(status);
+	session->open_ms = pid == 0 ? prepared_ms() : open_ms(status);
 	return session;
 }
 

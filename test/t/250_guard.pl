@@ -237,6 +237,15 @@ SQL
 	return;
 };
 
+# Nobody knows when a prepared transaction ends
+subtest 'prepared transaction' => sub {
+	$node->safe_psql('guarded', q{BEGIN; LOCK TABLE vacuumed IN ACCESS SHARE MODE; PREPARE TRANSACTION 'stays'; SELECT pg_sleep(1.1)});
+	my ($rc, $stdout, $stderr) = $node->psql('guarded', 'ALTER TABLE vacuumed ADD COLUMN c int');
+	like($stderr, qr/refuses to wait for AccessExclusiveLock on vacuumed.*a prepared transaction holds/s, 'is in the way');
+	$node->safe_psql('guarded', q{ROLLBACK PREPARED 'stays'; ALTER TABLE vacuumed ADD COLUMN c int});
+	return;
+};
+
 # Where the extension is not, a schema of its name is nothing special
 subtest 'another schema migspec' => sub {
 	guarded_database('plain');

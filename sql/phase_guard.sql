@@ -266,6 +266,17 @@ SET migspec.phase_guard = off;
 ALTER TABLE big DROP COLUMN a CASCADE;
 ALTER TABLE big DISABLE TRIGGER USER;
 ALTER TABLE big ADD COLUMN c int;
+-- who looks like a restore may create what a dump has, but change nothing
+BEGIN;
+SET LOCAL check_function_bodies = off;
+SET LOCAL row_security = off;
+SET LOCAL search_path = '';
+CREATE INDEX big_restored ON pgd.big (a);
+SAVEPOINT s;
+ALTER INDEX pgd.big_a RENAME TO x;
+ROLLBACK TO s;
+ALTER TABLE pgd.big DROP COLUMN a;
+ROLLBACK;
 RESET ROLE;
 SET migspec.phase_guard = off;
 ALTER TABLE big ADD COLUMN d int;

@@ -191,12 +191,13 @@ migspec_phase_check_outcome(MigspecPhaseFrame *frame)
 
 	foreach(lc, frame->watches)
 		check_watch(frame, lfirst(lc));
-	if (frame->restoring)
-		return;
 	foreach(lc, frame->altered)
 		check_altered(frame, lfirst(lc));
 	if (OidIsValid(frame->publication))
 		check_publication(frame);
+	/* what a restore creates was there when the plan was made */
+	if (frame->restoring)
+		return;
 	foreach(lc, frame->created)
 		check_created(frame, lfirst(lc));
 }

@@ -43,6 +43,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/relcache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -294,7 +295,7 @@ copied_columns(const CopyStmt *copy, Oid relid)
 }
 
 /*
- * Count what COPY of a table has done.
+ * Count what COPY of a table has done.  With row security, it was a query.
  */
 static void
 note_copy(const CopyStmt *copy, const PlannedStmt *stmt, const char *query)
@@ -304,6 +305,8 @@ note_copy(const CopyStmt *copy, const PlannedStmt *stmt, const char *query)
 	Known		scratch = {0};
 	Known	   *relation = OidIsValid(relid) ? old_columns(relid, &scratch) : NULL;
 
+	if (relation && !copy->is_from && check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		relation = NULL;
 	for (int i = 0; relation && i < relation->ncolumns; i++)
 	{
 		OldColumn  *column = &relation->columns[i];

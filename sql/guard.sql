@@ -83,6 +83,14 @@ REINDEX INDEX CONCURRENTLY big_a;
 DROP INDEX CONCURRENTLY big_a;
 REINDEX SCHEMA gd;
 
+-- the elements of CREATE SCHEMA
+CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+CREATE TABLE parts_rest PARTITION OF parts DEFAULT;
+INSERT INTO parts SELECT generate_series(1001, 6000);
+CREATE SCHEMA gd_new CREATE TABLE parts_1 PARTITION OF gd.parts FOR VALUES FROM (1) TO (1000);
+CREATE SCHEMA gd_new CREATE TABLE parts_1 (id int) CREATE INDEX ON parts_1 (id);
+DROP SCHEMA gd_new CASCADE;
+
 -- with the safe way
 CREATE FUNCTION explain(statement text) RETURNS TABLE (error text, detail text, hint text) LANGUAGE plpgsql AS $$
 BEGIN

@@ -77,10 +77,29 @@ COPY usage_unrelated TO '/dev/null';
 SET application_name = 'pg_dump';
 COPY usage_t TO '/dev/null';
 
+-- so is, as soon as somebody says so, one with a blank in its name
+SET application_name = 'my reports';
+SELECT count(content) FROM usage_t;
+SET migspec.usage_ignore = 'my reports, pg_dump';
+SELECT count(content) FROM usage_t;
+SET application_name = 'pg_dump';
+SELECT count(content) FROM usage_t;
+RESET migspec.usage_ignore;
+
 SET application_name = 'psql';
 SET ROLE usage_app;
 SELECT content FROM usage_t WHERE id = 1;
 RESET ROLE;
+-- with row security, COPY is a query, and one use all the same
+ALTER TABLE usage_t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY usage_policy ON usage_t USING (id = 1);
+SET application_name = 'copy with policy';
+SET ROLE usage_app;
+COPY usage_t (content) TO stdout;
+RESET ROLE;
+DROP POLICY usage_policy ON usage_t;
+ALTER TABLE usage_t DISABLE ROW LEVEL SECURITY;
+SET application_name = 'psql';
 SELECT role = session_user AS mine, application, reads, writes, last_read IS NOT NULL AS has_read,
 	last_write IS NOT NULL AS has_write, relation, "column", pid = pg_backend_pid() AS this_session, query
 FROM migspec_usage('usage_rename') ORDER BY application COLLATE "C", 1;

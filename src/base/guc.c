@@ -37,6 +37,7 @@ int			migspec_max_workers = 8;
 int			migspec_naptime = 1000;
 bool		migspec_phase_guard = true;
 char	   *migspec_usage_ignore = NULL;
+int			migspec_usage_ignore_version = 0;
 int			migspec_window_pages = 1000;
 
 typedef struct IntSetting
@@ -152,6 +153,12 @@ check_allow_tags(char **newval, void **extra, GucSource source)
 	return ok;
 }
 
+static void
+assign_usage_ignore(const char *newval, void *extra)
+{
+	migspec_usage_ignore_version++;
+}
+
 /*
  * The settings of the guard that are no numbers.  Superusers set them, for a
  * database, a role or a session: others could let everything pass.
@@ -240,7 +247,7 @@ migspec_guc_init(void)
 							   "pg_dump",
 							   PGC_SUSET,
 							   GUC_LIST_INPUT,
-							   NULL, NULL, NULL);
+							   NULL, assign_usage_ignore, NULL);
 
 	define_guard_settings();
 	MarkGUCPrefixReserved(MIGSPEC_EXTENSION);

@@ -37,6 +37,7 @@ extern int	migspec_max_workers;	/* job workers in the cluster */
 extern int	migspec_naptime;	/* ms, launcher and scheduler */
 extern bool migspec_phase_guard;
 extern char *migspec_usage_ignore;	/* applications whose use does not count */
+extern int	migspec_usage_ignore_version;	/* of that list, in this process */
 extern int	migspec_window_pages;
 
 extern void migspec_guc_init(void);

@@ -15,6 +15,8 @@
  * Interleavings:
  * - The call is tried again and succeeds before the note is delivered: the
  *	 note is older than the phase, and goes only into the history.
+ * - The row of the migration is locked, by a session that has moved it and
+ *	 takes its time: the note stays until the next look.
  * - The migration was planned in the same, failed transaction: it does not
  *	 exist, and the history names it.
  *
@@ -137,6 +139,17 @@ find_place(void)
 }
 
 /*
+ * Leave a note, or leave it once more.
+ */
+static void
+put(const Note *note)
+{
+	LWLockAcquire(outbox->lock, LW_EXCLUSIVE);
+	*find_place() = *note;
+	LWLockRelease(outbox->lock);
+}
+
+/*
  * migspec_outbox_put -- leave a note of a call that is about to fail.
  *
  * Raises no error and allocates no memory that outlives the transaction.
@@ -158,32 +171,48 @@ migspec_outbox_put(int64 migration_id, const char *migration, const char *call,
 	copy_text(note.detail, sizeof(note.detail), edata->detail);
 	copy_text(note.hint, sizeof(note.hint), edata->hint);
 
-	LWLockAcquire(outbox->lock, LW_EXCLUSIVE);
-	*find_place() = note;
-	LWLockRelease(outbox->lock);
+	put(&note);
 	migspec_wake_database(MyDatabaseId);
 }
 
 /*
- * Take one of this database's notes; false if there is none.
+ * Take a note if it is one of this database.
  */
 static bool
-take(Note *note)
+take(int i, Note *note)
 {
-	bool		found = false;
+	bool		found;
 
 	LWLockAcquire(outbox->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_NOTES && !found; i++)
+	found = outbox->notes[i].dboid == MyDatabaseId;
+	if (found)
 	{
-		if (outbox->notes[i].dboid == MyDatabaseId)
-		{
-			*note = outbox->notes[i];
-			outbox->notes[i].dboid = InvalidOid;
-			found = true;
-		}
+		*note = outbox->notes[i];
+		outbox->notes[i].dboid = InvalidOid;
 	}
 	LWLockRelease(outbox->lock);
 	return found;
+}
+
+/*
+ * Record a note; false if that would have to wait.
+ */
+static bool
+record(const Note *note)
+{
+	bool		done;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	done = migspec_migration_record_failed_call(note->migration_id, note->migration,
+												note->call, note->role, note->at,
+												note->sqlerrcode, note->message,
+												note->detail[0] ? note->detail : NULL,
+												note->hint[0] ? note->hint : NULL);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return done;
 }
 
 /*
@@ -194,17 +223,9 @@ migspec_outbox_deliver(void)
 {
 	Note		note;
 
-	while (take(&note))
+	for (int i = 0; i < MAX_NOTES; i++)
 	{
-		SetCurrentStatementStartTimestamp();
-		StartTransactionCommand();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		migspec_migration_record_failed_call(note.migration_id, note.migration,
-											 note.call, note.role, note.at,
-											 note.sqlerrcode, note.message,
-											 note.detail[0] ? note.detail : NULL,
-											 note.hint[0] ? note.hint : NULL);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
+		if (take(i, &note) && !record(&note))
+			put(&note);
 	}
 }

@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "commands/extension.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -54,7 +55,8 @@ migspec_target_list(void)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	if (!OidIsValid(relid))
+	/* without the extension, a schema of that name is anybody's */
+	if (!OidIsValid(relid) || !OidIsValid(get_extension_oid(MIGSPEC_EXTENSION, true)))
 		return NIL;
 	rel = try_table_open(relid, AccessShareLock);
 	if (rel == NULL)

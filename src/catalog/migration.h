@@ -191,9 +191,10 @@ extern void migspec_migration_clear_error(int64 id);
 
 /*
  * Record a call that failed in a session, whose transaction is gone: as an
- * event, and as the last error unless the migration has moved since.
+ * event, and as the last error unless the migration has moved since.  False
+ * if somebody has locked the migration's row: nothing is recorded then.
  */
-extern void migspec_migration_record_failed_call(int64 id, const char *name,
+extern bool migspec_migration_record_failed_call(int64 id, const char *name,
 												 const char *call,
 												 const char *role,
 												 TimestampTz at,

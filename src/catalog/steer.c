@@ -111,10 +111,29 @@ migspec_migration_record_error(int64 id, const char *step, ErrorData *edata,
 }
 
 /*
+ * Is the migration's row locked by somebody else?  Locks it if it is not.
+ */
+static bool
+is_locked(int64 id)
+{
+	MigspecIdentity saved;
+	bool		locked;
+
+	migspec_catalog_begin(&saved);
+	locked = migspec_sql("SELECT FROM migspec.migration WHERE id = $1"
+						 " FOR NO KEY UPDATE SKIP LOCKED",
+						 MIGSPEC_PARAMS(MIGSPEC_INT8(id))) == 0 &&
+		migspec_sql("SELECT FROM migspec.migration WHERE id = $1",
+					MIGSPEC_PARAMS(MIGSPEC_INT8(id))) > 0;
+	migspec_catalog_end(&saved);
+	return locked;
+}
+
+/*
  * Record a call that failed in a session; see migration.h.  It says nothing
  * of the worker, whose next try stays as it is.
  */
-void
+bool
 migspec_migration_record_failed_call(int64 id, const char *name,
 									 const char *call, const char *role,
 									 TimestampTz at, int sqlerrcode,
@@ -123,6 +142,8 @@ migspec_migration_record_failed_call(int64 id, const char *name,
 {
 	const char *sqlstate = unpack_sql_state(sqlerrcode);
 
+	if (is_locked(id))
+		return false;
 	migspec_catalog_sql("UPDATE migspec.migration SET last_error_at = $2,"
 						" last_sqlstate = $3, last_error = $4,"
 						" last_detail = $5, last_hint = $6, last_step = $7"
@@ -138,6 +159,7 @@ migspec_migration_record_failed_call(int64 id, const char *name,
 	migspec_event(id, name, "call_failed", true,
 				  "call", call, "by", role, "sqlstate", sqlstate,
 				  "message", message, "detail", detail, "hint", hint, NULL);
+	return true;
 }
 
 /*

@@ -21,6 +21,7 @@
 
 #include "check/check.h"
 #include "check/script.h"
+#include "check/statements.h"
 
 typedef struct AnalyserEntry
 {
@@ -288,8 +289,12 @@ probable_lock(Node *tree)
 				ShareUpdateExclusiveLock : ShareLock;
 		case T_CreateTrigStmt:
 			return ShareRowExclusiveLock;
+		case T_ReindexStmt:
+			return migspec_option_is_on(((ReindexStmt *) tree)->params, "concurrently") ?
+				ShareUpdateExclusiveLock : ShareLock;
 		case T_VacuumStmt:
-			return ShareUpdateExclusiveLock;
+			return migspec_option_is_on(((VacuumStmt *) tree)->options, "full") ?
+				AccessExclusiveLock : ShareUpdateExclusiveLock;
 		case T_InsertStmt:
 		case T_UpdateStmt:
 		case T_DeleteStmt:

@@ -617,8 +617,7 @@ void
 migspec_analyse_reindex(MigspecStatement *stmt)
 {
 	ReindexStmt *reindex = (ReindexStmt *) stmt->tree;
-	DefElem    *option = migspec_option(reindex->params, "concurrently");
-	bool		concurrent = option != NULL && defGetBoolean(option);
+	bool		concurrent = migspec_option_is_on(reindex->params, "concurrently");
 	bool		is_one = reindex->kind == REINDEX_OBJECT_INDEX ||
 	reindex->kind == REINDEX_OBJECT_TABLE;
 	MigspecWorldTable *table;

@@ -15,7 +15,6 @@
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "commands/defrem.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -131,14 +130,6 @@ migspec_analyse_cluster(MigspecStatement *stmt)
 		rewrite_table(stmt, table, true);
 }
 
-static bool
-option_is_on(List *options, const char *name)
-{
-	DefElem    *option = migspec_option(options, name);
-
-	return option != NULL && defGetBoolean(option);
-}
-
 /*
  * One table, and its partitions (since 18 its children, too).
  */
@@ -177,7 +168,7 @@ void
 migspec_analyse_vacuum(MigspecStatement *stmt)
 {
 	VacuumStmt *vacuum = (VacuumStmt *) stmt->tree;
-	bool		full = vacuum->is_vacuumcmd && option_is_on(vacuum->options, "full");
+	bool		full = vacuum->is_vacuumcmd && migspec_option_is_on(vacuum->options, "full");
 	ListCell   *cell;
 
 	if (vacuum->is_vacuumcmd)

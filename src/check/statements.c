@@ -20,6 +20,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "commands/defrem.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -205,6 +206,14 @@ migspec_option(List *options, const char *name)
 	}
 
 	return NULL;
+}
+
+bool
+migspec_option_is_on(List *options, const char *name)
+{
+	DefElem    *option = migspec_option(options, name);
+
+	return option != NULL && defGetBoolean(option);
 }
 
 /* see statements.h */

@@ -74,6 +74,7 @@ extern char *migspec_shown_name(List *names);
 
 /* DefElem of this name; NULL if there is none */
 extern DefElem *migspec_option(List *options, const char *name);
+extern bool migspec_option_is_on(List *options, const char *name);
 
 /*
  * The relations of the catalog (not indexes or TOAST tables) for which the

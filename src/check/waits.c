@@ -20,11 +20,14 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/sqlutil.h"
 #include "check/rules.h"
 
 /* of the sessions in the way so many are told of, the oldest first */
@@ -60,6 +63,28 @@ find_status(int pid)
 	return NULL;
 }
 
+/*
+ * How long the oldest prepared transaction of this database is waiting to be
+ * committed.  Which one holds a lock is not to be seen.
+ */
+static double
+prepared_ms(void)
+{
+	double		ms = 0;
+	bool		isnull;
+	Datum		prepared;
+
+	SPI_connect();
+	(void) migspec_sql("SELECT pg_catalog.min(p.prepared) AS prepared FROM pg_catalog.pg_prepared_xact() AS p"
+					   " WHERE p.dbid OPERATOR(pg_catalog.=) $1",
+					   MIGSPEC_PARAMS(MIGSPEC_DATUM(OIDOID, ObjectIdGetDatum(MyDatabaseId), false)));
+	prepared = migspec_spi_datum(0, "prepared", &isnull);
+	if (!isnull)
+		ms = (GetCurrentTimestamp() - DatumGetTimestampTz(prepared)) / 1000.0;
+	SPI_finish();
+	return ms;
+}
+
 static double
 open_ms(const PgBackendStatus *status)
 {
@@ -87,7 +112,7 @@ make_session(int pid, LOCKMODE held, PgBackendStatus *status)
 	session->pid = pid;
 	session->held = held;
 	session->status = status;
-	session->open_ms = open_ms(status);
+	session->open_ms = pid == 0 ? prepared_ms() : open_ms(status);
 	return session;
 }
 
@@ -284,11 +309,31 @@ migspec_waits_for(const MigspecEffect *effect)
 	return migspec_waits_text(effect, false, &ms);
 }
 
+/*
+ * Is it an autovacuum, which the server cancels for whoever waits for it?
+ */
+static bool
+gives_way(const Session *session)
+{
+	PGPROC	   *proc = session->pid != 0 ? BackendPidGetProc(session->pid) : NULL;
+
+	return proc != NULL &&
+		(proc->statusFlags & (PROC_IS_AUTOVACUUM | PROC_VACUUM_FOR_WRAPAROUND)) == PROC_IS_AUTOVACUUM;
+}
+
 double
 migspec_waits_ms(const MigspecEffect *effect)
 {
+	double		longest = 0;
 	int			waiting;
-	List	   *sessions = find_sessions(effect, false, &waiting);
+	ListCell   *cell;
 
-	return sessions == NIL ? 0 : ((Session *) linitial(sessions))->open_ms;
+	foreach(cell, find_sessions(effect, false, &waiting))
+	{
+		const Session *session = lfirst(cell);
+
+		longest = Max(longest, gives_way(session) ?
+					  Min(session->open_ms, DeadlockTimeout) : session->open_ms);
+	}
+	return longest;
 }

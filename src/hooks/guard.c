@@ -26,8 +26,9 @@
  * - Who was not in the way when we looked, is later: lock_timeout limits the
  *   wait, of which we set one if there is none (migspec.guard_lock_timeout).
  *   It is set on a GUC nest level of its own, which an error ends as well.
- *   A statement that commits on its way ends it, too; then it is not ours to
- *   end.
+ *   A commit would end it, too, and what it ends is not ours to end: for
+ *   statements that work in transactions of their own (VACUUM, CLUSTER,
+ *   REINDEX) the variable itself is set, which only we touch.
  *
  *-------------------------------------------------------------------------
  */
@@ -360,15 +361,22 @@ tell_timeout(void *arg)
 }
 
 static void
-set_timeout(MigspecGuardFrame *frame)
+set_timeout(MigspecGuardFrame *frame, const Node *statement)
 {
 	char		value[32];
 
-	snprintf(value, sizeof(value), "%d", migspec_guard_lock_timeout);
-	frame->guc_level = NewGUCNestLevel();
-	frame->lxid = MIGSPEC_MY_LXID;
-	(void) set_config_option("lock_timeout", value, PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	frame->commits = IsA(statement, VacuumStmt) || IsA(statement, ClusterStmt) ||
+		IsA(statement, ReindexStmt);
+	if (frame->commits)
+		LockTimeout = migspec_guard_lock_timeout;
+	else
+	{
+		snprintf(value, sizeof(value), "%d", migspec_guard_lock_timeout);
+		frame->guc_level = NewGUCNestLevel();
+		frame->lxid = MIGSPEC_MY_LXID;
+		(void) set_config_option("lock_timeout", value, PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
 	frame->has_timeout = true;
 	frame->context.callback = tell_timeout;
 	frame->context.arg = NULL;
@@ -425,7 +433,7 @@ migspec_guard_begin(MigspecGuardFrame *frame, const PlannedStmt *pstmt, const ch
 	(void) migspec_guard_limit_rewrites(migspec_guard == MIGSPEC_GUARD_ENFORCE &&
 										migspec_guard_override_reason() == NULL);
 	if (analysis.verdict.takes_strong_lock && LockTimeout == 0 && effective_lock_timeout() > 0)
-		set_timeout(frame);
+		set_timeout(frame, pstmt->utilityStmt);
 	MemoryContextDelete(context);
 }
 
@@ -436,7 +444,7 @@ migspec_guard_end(MigspecGuardFrame *frame)
 	if (!frame->has_timeout)
 		return;
 	error_context_stack = frame->context.previous;
-	if (frame->lxid == MIGSPEC_MY_LXID)
+	if (!frame->commits && frame->lxid == MIGSPEC_MY_LXID)
 		AtEOXact_GUC(true, frame->guc_level);
 }
 
@@ -444,5 +452,7 @@ migspec_guard_end(MigspecGuardFrame *frame)
 void
 migspec_guard_release(MigspecGuardFrame *frame)
 {
+	if (frame->commits)
+		LockTimeout = 0;
 	(void) migspec_guard_limit_rewrites(frame->was_limited);
 }

@@ -19,6 +19,7 @@ typedef struct MigspecGuardFrame
 {
 	bool		was_limited;	/* were rewrites limited around it? */
 	bool		has_timeout;	/* lock_timeout is ours */
+	bool		commits;		/* across transactions */
 	int			guc_level;
 	LocalTransactionId lxid;	/* transaction in which it was set */
 	ErrorContextCallback context;

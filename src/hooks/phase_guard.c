@@ -276,6 +276,7 @@ columns_of(Oid relid)
 			column->type = att->atttypid;
 			column->typmod = att->atttypmod;
 			column->not_null = att->attnotnull;
+			column->identity = att->attidentity;
 			columns = lappend(columns, column);
 		}
 		ReleaseSysCache(tuple);
@@ -595,10 +596,14 @@ note_publication(MigspecPhaseFrame *frame, Oid publication)
 	MemoryContextSwitchTo(old);
 }
 
-/* A table gets a parent, which may be ours */
+/* A table gets a parent; one of them may be ours */
 static void
 inheritance_changed(MigspecPhaseFrame *frame, Oid child, Oid parent)
 {
+	if (find_target(frame, child) != NULL)
+		migspec_phase_violation(frame, migspec_phase_active(frame, child),
+								psprintf("let table \"%s\" inherit", get_rel_name(child)),
+								"Inherited columns cannot be renamed or dropped.");
 	if (find_target(frame, parent) == NULL ||
 		get_rel_relkind(parent) == RELKIND_PARTITIONED_TABLE)
 		return;

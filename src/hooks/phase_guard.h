@@ -47,6 +47,7 @@ typedef struct MigspecPhaseColumn
 	Oid			type;
 	int32		typmod;
 	bool		not_null;
+	char		identity;
 } MigspecPhaseColumn;
 
 /* a table (or partition) of a migration as it was before the statement */
@@ -132,6 +133,10 @@ extern char *migspec_phase_column_needed(const MigspecActive *active, Oid root,
 /* is it an old column, or a marker: nothing new may hang on it? */
 extern bool migspec_phase_is_old_column(const MigspecActive *active, Oid root,
 										const char *column);
+
+/* is it an old or a new column? */
+extern bool migspec_phase_is_paired_column(const MigspecActive *active, Oid root,
+										   const char *column);
 
 /* do the statements of the plan name a column, or lock a table? */
 extern bool migspec_phase_plan_names(const MigspecActive *active, const char *name);

@@ -124,6 +124,23 @@ migspec_phase_is_old_column(const MigspecActive *active, Oid root, const char *c
 	return false;
 }
 
+/* see phase_guard.h */
+bool
+migspec_phase_is_paired_column(const MigspecActive *active, Oid root, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, active->migration->operations)
+	{
+		MigspecOperation *op = lfirst(lc);
+
+		if (op->relid == root && (same_name(op->old_column, column) ||
+								  same_name(op->new_column, column)))
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_word_character(char c)
 {

@@ -53,6 +53,10 @@ check_column(MigspecPhaseFrame *frame, const MigspecPhaseWatch *watch,
 		migspec_phase_column_role(active, watch->root, before->name);
 	if (why != NULL)
 		migspec_phase_violation(frame, active, psprintf("change the type of %s", label), why);
+	if (before->identity && !now.attidentity &&
+		migspec_phase_is_paired_column(active, watch->root, before->name))
+		migspec_phase_violation(frame, active, psprintf("drop the identity of %s", label),
+								"The plan passes the identity that the old column had when the plan was made to the new one, and a rollback passes it back.");
 	if (now.attnotnull != before->not_null &&
 		migspec_phase_is_old_column(active, watch->root, before->name))
 		migspec_phase_violation(frame, active, psprintf("change NOT NULL of %s", label),
@@ -187,12 +191,13 @@ migspec_phase_check_outcome(MigspecPhaseFrame *frame)
 
 	foreach(lc, frame->watches)
 		check_watch(frame, lfirst(lc));
-	if (frame->restoring)
-		return;
 	foreach(lc, frame->altered)
 		check_altered(frame, lfirst(lc));
 	if (OidIsValid(frame->publication))
 		check_publication(frame);
+	/* what a restore creates was there when the plan was made */
+	if (frame->restoring)
+		return;
 	foreach(lc, frame->created)
 		check_created(frame, lfirst(lc));
 }

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -337,6 +338,30 @@ check_set_schema(MigspecPhaseFrame *frame, Node *node)
 		refuse_table(&named, "change the schema of");
 }
 
+/*
+ * Otherwise the server would say first that a constraint needs the index, and
+ * advise to drop that.
+ */
+static void
+check_drop_index(MigspecPhaseFrame *frame, const RangeVar *name)
+{
+	Oid			index = RangeVarGetRelid(name, NoLock, true);
+	Oid			relid = OidIsValid(index) ? IndexGetRelation(index, true) : InvalidOid;
+	Oid			root = OidIsValid(relid) ? migspec_phase_root(frame, relid) : InvalidOid;
+	MigspecActive *active;
+	ObjectAddress object;
+	char	   *why;
+
+	if (!OidIsValid(root))
+		return;
+	active = migspec_phase_active(frame, root);
+	ObjectAddressSet(object, RelationRelationId, index);
+	why = migspec_phase_object_role(active, &object);
+	if (why != NULL)
+		migspec_phase_violation(frame, active,
+								psprintf("drop %s", migspec_phase_object_label(&object)), why);
+}
+
 static void
 check_drop(MigspecPhaseFrame *frame, Node *node)
 {
@@ -352,6 +377,8 @@ check_drop(MigspecPhaseFrame *frame, Node *node)
 									migspec_phase_active(frame, ((MigspecTarget *) linitial(frame->targets))->relid),
 									"drop extension " MIGSPEC_EXTENSION,
 									"The migration would stop half-way, with its trigger and columns left behind or dropped.");
+		else if (stmt->removeType == OBJECT_INDEX)
+			check_drop_index(frame, makeRangeVarFromNameList(lfirst(lc)));
 		/* partitions may go */
 		else if (stmt->removeType == OBJECT_TABLE &&
 				 name_table(frame, makeRangeVarFromNameList(lfirst(lc)), &named) &&

@@ -43,11 +43,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/relcache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/sqlutil.h"
 #include "trigger/sync.h"
 #include "usage/usage.h"
 
@@ -59,6 +60,7 @@ typedef struct OldColumn
 {
 	AttrNumber	attno;			/* in the relation that the statement names */
 	bool		ignored;		/* whoever "key" says is not counted */
+	int			ignore_version; /* of the setting that says so */
 	int			place;			/* in shared memory; -1: not known */
 	MigspecUsageKey key;		/* who used it last, here */
 } OldColumn;
@@ -167,18 +169,13 @@ old_columns(Oid relid, Known *scratch)
 static bool
 is_ignored(const char *application)
 {
-	char	   *list = pstrdup(migspec_usage_ignore);
-	List	   *names;
+	List	   *names = migspec_split_list(migspec_usage_ignore);
 	bool		found = false;
 	ListCell   *lc;
 
-	if (SplitGUCList(list, ',', &names))
-	{
-		foreach(lc, names)
-			found = found || strcmp(lfirst(lc), application) == 0;
-		list_free(names);
-	}
-	pfree(list);
+	foreach(lc, names)
+		found = found || strcmp(lfirst(lc), application) == 0;
+	list_free_deep(names);
 	return found;
 }
 
@@ -192,12 +189,13 @@ set_user(OldColumn *column)
 	Oid			roleid = GetOuterUserId();
 	const char *application = application_name ? application_name : "";
 
-	if (column->key.roleid == roleid &&
+	if (column->key.roleid == roleid && column->ignore_version == migspec_usage_ignore_version &&
 		strncmp(column->key.application, application, NAMEDATALEN - 1) == 0)
 		return;
 	column->key.roleid = roleid;
 	strlcpy(column->key.application, application, NAMEDATALEN);
 	column->ignored = is_ignored(column->key.application);
+	column->ignore_version = migspec_usage_ignore_version;
 	column->place = -1;
 }
 
@@ -297,7 +295,7 @@ copied_columns(const CopyStmt *copy, Oid relid)
 }
 
 /*
- * Count what COPY of a table has done.
+ * Count what COPY of a table has done.  With row security, it was a query.
  */
 static void
 note_copy(const CopyStmt *copy, const PlannedStmt *stmt, const char *query)
@@ -307,6 +305,8 @@ note_copy(const CopyStmt *copy, const PlannedStmt *stmt, const char *query)
 	Known		scratch = {0};
 	Known	   *relation = OidIsValid(relid) ? old_columns(relid, &scratch) : NULL;
 
+	if (relation && !copy->is_from && check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		relation = NULL;
 	for (int i = 0; relation && i < relation->ncolumns; i++)
 	{
 		OldColumn  *column = &relation->columns[i];

@@ -21,6 +21,8 @@
  *	 it: the key is compared before each use.
  * - A place is used after the scheduler has found it idle: it looks at the
  *	 counters again, under the exclusive lock.
+ * - All places are taken: one whose counts are all stored goes to the new
+ *	 key.  Are there none, it is not counted until the scheduler has looked.
  * - Two backends count the first use of one key: the second finds, under the
  *	 exclusive lock, what the first has made.
  * - The scheduler stores what it has seen while others go on counting: it
@@ -58,6 +60,7 @@ typedef struct Store
 {
 	LWLock	   *lock;			/* set once at start-up */
 	int			used;			/* places below this may be in use */
+	bool		full;			/* of what is not yet in the catalog */
 	bool		overflow;		/* told already */
 	Place		places[MAX_PLACES];
 } Store;
@@ -102,6 +105,7 @@ shmem_startup(void)
 	{
 		store->lock = &(GetNamedLWLockTranche("migspec_usage"))->lock;
 		store->used = 0;
+		store->full = false;
 		store->overflow = false;
 		for (int i = 0; i < MAX_PLACES; i++)
 			clear(&store->places[i]);
@@ -149,8 +153,16 @@ find(const MigspecUsageKey *key)
 	return -1;
 }
 
+static bool
+is_idle(Place *place)
+{
+	return pg_atomic_read_u64(&place->reads) == 0 &&
+		pg_atomic_read_u64(&place->writes) == 0;
+}
+
 /*
- * A place for a new key, -1 if there is none.  Under the exclusive lock.
+ * A place for a new key, -1 if there is none: a free one, or one of which the
+ * catalog knows everything.  Under the exclusive lock.
  */
 static int
 take(const MigspecUsageKey *key, const char *query)
@@ -162,10 +174,16 @@ take(const MigspecUsageKey *key, const char *query)
 	while (i < store->used && OidIsValid(store->places[i].key.dboid))
 		i++;
 	if (i == MAX_PLACES)
+	{
+		for (i = 0; i < MAX_PLACES && !is_idle(&store->places[i]);)
+			i++;
+	}
+	if (i == MAX_PLACES)
 		return -1;
 	store->used = Max(store->used, i + 1);
 
 	place = &store->places[i];
+	clear(place);
 	place->key = *key;
 	len = pg_mbcliplen(query, strlen(query), sizeof(place->query) - 1);
 	memcpy(place->query, query, len);
@@ -181,13 +199,17 @@ static int
 find_or_take(const MigspecUsageKey *key, const char *query)
 {
 	int			i;
+	bool		full;
 	bool		tell;
 
 	LWLockAcquire(store->lock, LW_SHARED);
 	i = find(key);
 	if (i >= 0)
 		return i;
+	full = store->full;
 	LWLockRelease(store->lock);
+	if (full)
+		return -1;
 
 	LWLockAcquire(store->lock, LW_EXCLUSIVE);
 	i = find(key);
@@ -196,7 +218,7 @@ find_or_take(const MigspecUsageKey *key, const char *query)
 	if (i >= 0)
 		return i;
 	tell = !store->overflow;
-	store->overflow = true;
+	store->full = store->overflow = true;
 	LWLockRelease(store->lock);
 	if (tell)
 		ereport(LOG,
@@ -301,6 +323,7 @@ migspec_usage_stored(const MigspecUsage *usage)
 	{
 		pg_atomic_fetch_sub_u64(&place->reads, usage->reads);
 		pg_atomic_fetch_sub_u64(&place->writes, usage->writes);
+		store->full = false;
 	}
 	LWLockRelease(store->lock);
 }
@@ -315,7 +338,7 @@ give_back(Place *place)
 	while (store->used > 0 &&
 		   !OidIsValid(store->places[store->used - 1].key.dboid))
 		store->used--;
-	store->overflow = false;
+	store->full = store->overflow = false;
 }
 
 /*
@@ -327,9 +350,7 @@ migspec_usage_retire(const MigspecUsage *usage)
 	Place	   *place = &store->places[usage->index];
 
 	LWLockAcquire(store->lock, LW_EXCLUSIVE);
-	if (is_key(&place->key, &usage->key) &&
-		pg_atomic_read_u64(&place->reads) == 0 &&
-		pg_atomic_read_u64(&place->writes) == 0)
+	if (is_key(&place->key, &usage->key) && is_idle(place))
 		give_back(place);
 	LWLockRelease(store->lock);
 }

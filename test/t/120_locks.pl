@@ -429,7 +429,33 @@ is(join(' ', leftovers($dbh)), '', 'nothing is left');
 is(phase_of($dbh, 'late'), undef, 'there is no such migration');
 is($dbh->selectrow_array('SELECT count(*) FROM migspec.target'), 0, 'the table is free');
 
+# What failed is written down by the scheduler, which does not wait for a row
+# that somebody has locked meanwhile.
+my $holder = connect_to($node, 'postgres', application_name => 'holder');
+
+$dbh->do('SELECT * FROM migspec_plan(?, ?)', undef, 'noted', $operations);
+drive_to($dbh, 'noted', 'expanded');
+$blocker->begin_work;
+$blocker->do('SELECT FROM t LIMIT 1');
+$holder->begin_work;
+$holder->do(q(SELECT FROM migspec.migration WHERE name = 'noted' FOR UPDATE));
+ok(!eval { $dbh->do(q(SELECT migspec_rollback('noted'))); 1 }, 'a call fails while its migration is locked');
+is($dbh->state, 'MG401', 'at the deadline');
+sleep 1;
+is($holder->selectrow_array(q(SELECT count(*) FROM pg_stat_activity
+	WHERE backend_type = 'migspec scheduler' AND wait_event_type = 'Lock')),
+	0, 'the scheduler does not wait');
+$holder->commit;
+$blocker->commit;
+wait_for('the note',
+	sub { $dbh->selectrow_array(q(SELECT last_sqlstate = 'MG401' FROM migspec.migrations WHERE name = 'noted')) });
+is($dbh->selectrow_array(q(SELECT count(*) FROM migspec.events WHERE migration = 'noted' AND event = 'call_failed')),
+	1, 'it is recorded once');
+$dbh->do('RESET migspec.lock_retry_deadline');
+$dbh->do(q(SELECT migspec_rollback('noted')));
+
 $dbh->disconnect;
+$holder->disconnect;
 $blocker->disconnect;
 $node->stop;
 done_testing();

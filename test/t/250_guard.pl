@@ -192,7 +192,78 @@ subtest 'lock_timeout' => sub {
 	ok(!eval { $dbh->do('ALTER TABLE big ADD COLUMN c int'); 1 }, 'cancelled');
 	$dbh->do('RESET statement_timeout');
 	is($dbh->selectrow_array('SHOW lock_timeout'), '0', 'and forgets it again');
+
+	# what begins transactions of its own, and what has a table in it only deep inside
+	$dbh->do('CREATE ROLE leaver; CREATE TABLE left_table (id int); ALTER TABLE left_table OWNER TO leaver');
+	$holder->do('LOCK TABLE left_table IN ACCESS SHARE MODE');
+	$dbh->do(q{SET migspec.guard_lock_timeout = '50ms'; SET migspec.guard_max_bytes = -1});
+	$dbh->do(q{SET statement_timeout = '20s'});
+	foreach my $sql ('VACUUM FULL big', 'CLUSTER big USING big_pkey', 'REINDEX SCHEMA public',
+		'REASSIGN OWNED BY leaver TO CURRENT_USER',
+		'CREATE SCHEMA s CREATE TABLE r (id int REFERENCES public.big)')
+	{
+		ok(!eval { $dbh->do($sql); 1 }, "$sql: does not wait for ever");
+		is($dbh->state, '55P03', "$sql: times out");
+		is($dbh->selectrow_array('SHOW lock_timeout'), '0', "$sql: and forgets it");
+	}
 	$holder->do('ROLLBACK');
+	$dbh->do('VACUUM FULL big');
+	is($dbh->selectrow_array('SHOW lock_timeout'), '0', 'VACUUM FULL: and forgets it without an error');
+	return;
+};
+
+# The server cancels an autovacuum for those who wait for it
+subtest 'autovacuum' => sub {
+	$node->safe_psql('guarded', <<'SQL');
+CREATE TABLE vacuumed (id int, a text) WITH (autovacuum_vacuum_threshold = 0,
+	autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_cost_delay = 100);
+INSERT INTO vacuumed SELECT i, repeat('x', 500) FROM generate_series(1, 2000) AS i;
+DELETE FROM vacuumed WHERE id % 2 = 0;
+ALTER SYSTEM SET autovacuum = on;
+ALTER SYSTEM SET autovacuum_naptime = 1;
+SELECT pg_reload_conf();
+SQL
+	wait_for('an autovacuum',
+		sub
+		{
+			$node->safe_psql('guarded', q{SELECT count(*) FROM pg_stat_activity
+				WHERE query LIKE 'autovacuum: VACUUM%vacuumed%' AND xact_start < clock_timestamp() - interval '1.5 s'}) > 0;
+		});
+	my ($rc, $stdout, $stderr) = $node->psql('guarded', 'ALTER TABLE vacuumed ADD COLUMN b int');
+	is($stderr, '', 'is not reckoned as one that is waited for');
+	is($rc, 0, 'and makes room');
+	$node->safe_psql('guarded', 'ALTER SYSTEM RESET autovacuum');
+	$node->reload;
+	return;
+};
+
+# Nobody knows when a prepared transaction ends
+subtest 'prepared transaction' => sub {
+	$node->safe_psql('guarded', q{BEGIN; LOCK TABLE vacuumed IN ACCESS SHARE MODE; PREPARE TRANSACTION 'stays'; SELECT pg_sleep(1.1)});
+	my ($rc, $stdout, $stderr) = $node->psql('guarded', 'ALTER TABLE vacuumed ADD COLUMN c int');
+	like($stderr, qr/refuses to wait for AccessExclusiveLock on vacuumed.*a prepared transaction holds/s, 'is in the way');
+	$node->safe_psql('guarded', q{ROLLBACK PREPARED 'stays'; ALTER TABLE vacuumed ADD COLUMN c int});
+	return;
+};
+
+# Where the extension is not, a schema of its name is nothing special
+subtest 'another schema migspec' => sub {
+	guarded_database('plain');
+	my ($rc, $stdout, $stderr) = $node->psql('plain', <<'SQL', on_error_stop => 1);
+CREATE SCHEMA migspec;
+CREATE TABLE migspec.target (relation regclass, migration_id bigint);
+CREATE TABLE t (a int);
+INSERT INTO migspec.target VALUES ('t', 1);
+ALTER TABLE t RENAME a TO b;
+DROP TABLE migspec.target;
+CREATE TABLE migspec.target (a int);
+INSERT INTO migspec.target VALUES (1);
+ALTER TABLE t RENAME b TO c;
+DROP SCHEMA migspec CASCADE;
+CREATE EXTENSION migspec;
+SQL
+	is($rc, 0, 'DDL goes on');
+	unlike($stderr, qr/ERROR/, 'without errors');
 	return;
 };
 

@@ -40,7 +40,8 @@ typedef struct MigspecFlag
 	char	   *name;
 	int			name_length;
 	int64		stamp;			/* unique to this version of the row */
-	int64		segments_stamp; /* of the segments that were compiled in */
+	bool		has_segments;
+	int64		segments_stamp; /* of those that were compiled in */
 	MigspecProgram *program;
 	MigspecStage stage;			/* users have reached this stage, at least */
 	MigspecStage next_stage;	/* the rollout takes them to this one */

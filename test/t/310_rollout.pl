@@ -177,6 +177,21 @@ $other->commit;
 wait_for('the plan to go on', sub { plan_of('zzz')->{state} eq 'done' });
 pass('and goes on afterwards');
 
+# A flag that is gone leaves its place to others, in the table of those that are
+# counted: there are 1024.
+foreach my $turn (1, 2)
+{
+	$db->do(q{DO $$ BEGIN FOR i IN 1 .. 700 LOOP
+		PERFORM migspec_flag_put(jsonb_build_object('name', 'many' || i)); END LOOP; END $$});
+	$db->do(q{UPDATE migspec.flag SET sample = stamp WHERE name ~ '^many'});
+	$db->do(q{SELECT migspec_flag_enabled('many' || i, '1') FROM generate_series(1, 700) AS i});
+	wait_for('the counts', sub {
+		$db->selectrow_array(q{SELECT coalesce(sum(evaluations_on), 0) FROM migspec.flag_counts WHERE flag ~ '^many'}) == 700; });
+	pass("700 flags are counted, turn $turn");
+	$db->do(q{SELECT migspec_flag_drop('many' || i) FROM generate_series(1, 700) AS i});
+	sleep 1;
+}
+
 # Promotion: the standby goes on where the primary was.
 $node->backup('now');
 my $standby = PostgreSQL::Test::Cluster->new('rollout_standby');
@@ -193,6 +208,7 @@ pass('a plan goes on after a failover');
 
 kill 'TERM', @traffic;
 waitpid $_, 0 foreach @traffic;
+
 $db->disconnect;
 $standby->stop;
 done_testing();

@@ -135,11 +135,13 @@ static int64 generation;		/* and what it sees */
 static int64 segments_stamp;
 static Oid	generation_table;	/* that this was read from */
 static bool has_segments;		/* of what is being compiled */
+static bool looked = false;		/* in the transaction that runs */
 
 static void
 xact_callback(XactEvent event, void *arg)
 {
 	ended++;
+	looked = false;
 }
 
 static void
@@ -254,6 +256,7 @@ check_snapshot(void)
 			   mark.subxcnt == snapshot->subxcnt))
 		return;
 	mark.ended = 0;				/* should reading fail */
+	looked = true;
 	read_generation(snapshot);
 	mark.curcid = snapshot->curcid;
 	mark.xmax = snapshot->xmax;
@@ -464,6 +467,15 @@ migspec_flag_segment(int id)
 												   RelationGetDescr(rel), &isnull));
 	table_close(rel, AccessShareLock);
 	return document;
+}
+
+/*
+ * migspec_flag_looked -- see flags.h.
+ */
+bool
+migspec_flag_looked(void)
+{
+	return looked;
 }
 
 /*

@@ -35,25 +35,46 @@
 #include "base/errors.h"
 #include "base/sqlutil.h"
 #include "catalog/event.h"
+#include "catalog/migration.h"
 #include "flags/stage.h"
 #include "flags/store.h"
 
 #define JSONB_PARAM(j) MIGSPEC_DATUM(JSONBOID, JsonbPGetDatum(j), false)
 
+/* see store.h */
+bool
+migspec_flag_begin_wait(void)
+{
+	if (IsolationUsesXactSnapshot() || migspec_flag_looked())
+		return false;
+	migspec_unaware_begin();
+	return true;
+}
+
+/* see store.h */
+void
+migspec_flag_end_wait(bool begun)
+{
+	if (begun)
+		migspec_unaware_end();
+}
+
 /*
- * migspec_flag_begin_change -- see flags.h.
+ * migspec_flag_begin_change -- see store.h.
  */
 int64
 migspec_flag_begin_change(void)
 {
 	MigspecIdentity saved;
 	int64		stamp = 0;
+	bool		waits = migspec_flag_begin_wait();
 
 	migspec_catalog_begin(&saved);
 	if (migspec_sql("UPDATE migspec.flag_generation"
 					" SET stamp = nextval('migspec.flag_stamp') RETURNING stamp", 0, NULL) == 1)
 		stamp = migspec_spi_int8(0, "stamp");
 	migspec_catalog_end(&saved);
+	migspec_flag_end_wait(waits);
 
 	/*
 	 * others may act on it as soon as they see it, so a crash must not undo

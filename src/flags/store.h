@@ -31,6 +31,14 @@ typedef struct MigspecFlagRow
 extern int64 migspec_flag_begin_change(void);
 
 /*
+ * While a change waits for its turn: whoever waits for the transactions that may
+ * have seen a flag passes over this one, if it has seen none, and sees the
+ * present of each from now on.  "Begin" says whether to call "end".
+ */
+extern bool migspec_flag_begin_wait(void);
+extern void migspec_flag_end_wait(bool begun);
+
+/*
  * The flag, for somebody who may change it: error MG603 if the current user may
  * not, MG601 (or NULL) if there is none.
  */

@@ -210,6 +210,18 @@ record(const char *event, const char *name, int64 stamp, const char *detail, con
 }
 
 /*
+ * What was counted and compared goes with its flag; what came too late, before
+ * there is another one of its name.
+ */
+static void
+forget_findings(const char *name)
+{
+	(void) migspec_catalog_sql("WITH c AS (DELETE FROM migspec.flag_count WHERE flag = $1)"
+							   " DELETE FROM migspec.flag_mismatch WHERE flag = $1",
+							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name)));
+}
+
+/*
  * migspec_flag_put -- see store.h.
  */
 void
@@ -221,7 +233,10 @@ migspec_flag_put(Jsonb *feature, int64 stamp)
 	check_document("flag", name, migspec_flag_problems(feature), NIL);
 	row = migspec_flag_require(name, true);
 	if (row == NULL)
+	{
 		require_create();
+		forget_findings(name);
+	}
 	else
 		migspec_stage_check_change(row, feature);
 	check_document("flag", name, NIL, migspec_flag_warnings(feature));
@@ -244,10 +259,9 @@ migspec_flag_drop(const char *name, int64 stamp)
 	MigspecFlagRow *row = migspec_flag_require(name, false);
 
 	migspec_stage_check_drop(row);
-	(void) migspec_catalog_sql("WITH f AS (DELETE FROM migspec.flag WHERE name = $1),"
-							   " c AS (DELETE FROM migspec.flag_count WHERE flag = $1)"
-							   " DELETE FROM migspec.flag_mismatch WHERE flag = $1",
+	(void) migspec_catalog_sql("DELETE FROM migspec.flag WHERE name = $1",
 							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name)));
+	forget_findings(name);
 	record("flag_dropped", name, stamp, NULL, NULL);
 }
 

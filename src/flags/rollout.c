@@ -86,7 +86,7 @@ typedef struct RolloutPlan
  */
 #define ACTUAL_PERCENT \
 	"(SELECT coalesce(t.value #>> '{parameters,rollout}', t.value #>> '{parameters,percentage}')" \
-	"  FROM jsonb_array_elements(coalesce(f.document -> 'strategies', '[]')) WITH ORDINALITY AS t" \
+	"  FROM jsonb_array_elements(" MIGSPEC_JSON("f.document -> 'strategies'", "[]") ") WITH ORDINALITY AS t" \
 	"  WHERE t.value ->> 'name' IN ('flexibleRollout', 'gradualRollout'," \
 	"   'gradualRolloutUserId', 'gradualRolloutSessionId', 'gradualRolloutRandom')" \
 	"  ORDER BY t.ordinality LIMIT 1)"
@@ -202,7 +202,7 @@ apply(const char *name, int step)
 					   " document = jsonb_set(f.document, '{strategies}',"
 					   "  (SELECT coalesce(jsonb_agg(u.strategy ORDER BY u.part, u.ordinality), '[]') FROM ("
 					   "   SELECT t.value AS strategy, 2 AS part, t.ordinality"
-					   "    FROM jsonb_array_elements(coalesce(f.document -> 'strategies', '[]')) WITH ORDINALITY AS t"
+					   "    FROM jsonb_array_elements(" MIGSPEC_JSON("f.document -> 'strategies'", "[]") ") WITH ORDINALITY AS t"
 					   "    WHERE coalesce(t.value ->> 'title', '') !~ '^migspec plan, step '"
 					   "   UNION ALL"
 					   "   SELECT jsonb_strip_nulls(jsonb_build_object('title', 'migspec plan, step ' || t.ordinality,"

@@ -12,6 +12,10 @@
 
 #include "flags/flags.h"
 
+/* SQL: what a null, of SQL or of JSON, stands for: an empty array or object */
+#define MIGSPEC_JSON(value, empty) \
+	"coalesce(nullif(" value ", 'null'), '" empty "')"
+
 /* a row of migspec.flag, as its owner may know it */
 typedef struct MigspecFlagRow
 {

@@ -192,6 +192,20 @@ foreach my $turn (1, 2)
 	sleep 1;
 }
 
+# A dump is being restored: nothing moves before the numbers of events are there.
+$db->do('CREATE DATABASE restored');
+my $restored = connect_to($node, 'restored');
+$restored->do('CREATE EXTENSION migspec');
+$restored->do(q{INSERT INTO migspec.flag (name, document, stamp, owner) VALUES ('f', '{"name": "f"}', 1, current_user::regrole)});
+$restored->do(q{INSERT INTO migspec.flag_plan (flag, plan, author_search_path, step, stamp)
+	VALUES ('f', '{"steps": [{"percent": 1}, {"percent": 2}]}', '', 1, 1)});
+sleep 1;
+is($restored->selectrow_array('SELECT count(*) FROM migspec.event'), 0, 'no plan moves during a restore');
+$restored->do(q{SELECT setval('migspec.event_id_seq', 1000)});
+wait_for('the plan to go on', sub { $restored->selectrow_array(q{SELECT state FROM migspec.flag_plans}) eq 'done' });
+is($restored->selectrow_array('SELECT min(id) FROM migspec.event'), 1001, 'it goes on afterwards');
+$restored->disconnect;
+
 # Promotion: the standby goes on where the primary was.
 $node->backup('now');
 my $standby = PostgreSQL::Test::Cluster->new('rollout_standby');
@@ -209,6 +223,13 @@ pass('a plan goes on after a failover');
 kill 'TERM', @traffic;
 waitpid $_, 0 foreach @traffic;
 
+# Without workers a plan does not go on, so it says so.
+$db->disconnect;
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$standby->restart;
+$db = connect_to($standby);
+ok(!defined eval { $db->do(q{SELECT migspec_flag_plan_resume('store')}); 1 } && $db->state eq 'MG402',
+	'without workers no plan is resumed');
 $db->disconnect;
 $standby->stop;
 done_testing();

@@ -123,7 +123,11 @@ SELECT err($$SELECT migspec_flag_rollout('no such flag', 10)$$);
 SELECT err($$SELECT migspec_flag_rollout('eu', 100.5)$$);
 SELECT err($$SELECT migspec_flag_rollout('eu', 'NaN')$$);
 SELECT err($$SELECT migspec_flag_variant_bucket('a', 'b', 0)$$);
+SELECT err(format($$SELECT migspec_flag_import('{"features": [], "segments": [%s]}', false)$$, segment))
+FROM unnest(ARRAY['{}', '{"id": null}', '{"id": [1]}', '{"id": -1}', '7']) AS segment;
 -- what never matches is stored, with a warning
+SELECT migspec_flag_put('{"name": "newer", "strategies": [{"name": "default", "segments": [null, [], {}, "x"]}]}');
+SELECT migspec_flag_enabled('newer', 'aa');
 SELECT migspec_flag_put('{"name": "newer", "enabled": true, "strategies": [{"name": "ofNextYear"},
 	{"name": "default", "constraints": [{"contextName": "userId", "operator": "LIKES", "inverted": true, "values": []}]},
 	{"name": "default", "constraints": [{"contextName": "userId", "operator": "REGEX", "value": "(a)\\1"}]}]}');

@@ -284,7 +284,7 @@ migspec_flag_parse_number(FlagText text, double *number)
 
 	text = migspec_flag_trim(text);
 
-	if (text.length == 0 || text.length >= (int) sizeof(buffer) ||
+	if (text.length <= 0 || text.length >= (int) sizeof(buffer) ||
 		memchr(text.bytes, 'x', text.length) || memchr(text.bytes, 'X', text.length))
 		return false;
 	memcpy(buffer, text.bytes, text.length);
@@ -486,7 +486,7 @@ migspec_flag_parse_range(FlagText text, FlagRange *range)
 
 	text = migspec_flag_trim(text);
 
-	if (text.length == 0 || text.length >= (int) sizeof(buffer))
+	if (text.length <= 0 || text.length >= (int) sizeof(buffer))
 		return false;
 	memcpy(buffer, text.bytes, text.length);
 	buffer[text.length] = '\0';

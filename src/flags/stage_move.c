@@ -45,6 +45,7 @@
 #include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "base/guc.h"
@@ -99,9 +100,19 @@ load_attached(const char *name)
 	return flag;
 }
 
+/* No lock may be waited for any longer. */
+static void
+wait_until(TimestampTz deadline)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	(void) set_config_option("lock_timeout", psprintf("%ld", Max(left, 1)),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /* Transactions that were prepared, and have not ended. */
 static void
-wait_for_prepared(void)
+wait_for_prepared(TimestampTz deadline)
 {
 	MigspecIdentity saved;
 	List	   *xids;
@@ -113,7 +124,10 @@ wait_for_prepared(void)
 	xids = migspec_spi_textlist(0, "xids");
 	migspec_catalog_end(&saved);
 	foreach(lc, xids)
+	{
+		wait_until(deadline);
 		XactLockTableWait((TransactionId) strtoul(lfirst(lc), NULL, 10), NULL, NULL, XLTW_None);
+	}
 }
 
 static bool
@@ -136,12 +150,11 @@ wait_for_running(const char *name)
 {
 	VirtualTransactionId *running;
 	VirtualTransactionId *unaware;
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), migspec_lock_retry_deadline);
 	int			level = NewGUCNestLevel();
 	int			n;
 	int			nunaware;
 
-	(void) set_config_option("lock_timeout", psprintf("%d", migspec_lock_retry_deadline),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	running = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
 									PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &n);
 	unaware = migspec_unaware(&nunaware);
@@ -149,10 +162,12 @@ wait_for_running(const char *name)
 	{
 		for (int i = 0; i < n; i++)
 		{
-			if (!is_one_of(running[i], unaware, nunaware))
-				(void) VirtualXactLock(running[i], true);
+			if (is_one_of(running[i], unaware, nunaware))
+				continue;
+			wait_until(deadline);
+			(void) VirtualXactLock(running[i], true);
 		}
-		wait_for_prepared();
+		wait_for_prepared(deadline);
 	}
 	PG_CATCH();
 	{

@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use DBD::Pg ':async';
 use MigspecTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -88,6 +89,27 @@ $db->do(q{CALL migspec_run('m', 'verified')});
 $db->do(q{SELECT migspec_flag_put('{"name": "store", "strategies": [{"name": "gradualRollout",
 	"parameters": {"percentage": "0", "groupId": "new_memory_store"}}]}')});
 $db->do(q{SELECT migspec_flag_attach('store', 'm')});
+$db->do(q{CALL migspec_flag_move('store', 'shadow')});
+$db->do(q{SELECT migspec_flag_advance('store')});
+
+# A move waits for all together no longer than it may.
+$db->do(q{SELECT migspec_flag_retreat('store')});
+my @slow = map { connect_to($node) } 1 .. 2;
+$slow[$_]->do("SELECT pg_sleep($_ + 1)", { pg_async => PG_ASYNC }) foreach 0, 1;
+wait_for('two transactions', sub {
+	$db->selectrow_array(q{SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND state = 'active'}) == 2 });
+foreach my $deadline ('1500ms', '0')
+{
+	$db->do("SET migspec.lock_retry_deadline = '$deadline'");
+	ok(!defined eval { $db->do(q{CALL migspec_flag_move('store', 'off')}); 1 }, "within $deadline a move cannot be made");
+	is($db->state, 'MG401', 'and says so');
+}
+$db->do('RESET migspec.lock_retry_deadline');
+foreach my $slow (@slow)
+{
+	$slow->pg_result;
+	$slow->disconnect;
+}
 $db->do(q{CALL migspec_flag_move('store', 'shadow')});
 $db->do(q{SELECT migspec_flag_advance('store')});
 

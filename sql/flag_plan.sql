@@ -227,7 +227,10 @@ SELECT refused($$SELECT migspec_flag_freeze(true, 'x', 'flag_plan_f')$$);
 CREATE TABLE memories (id integer PRIMARY KEY, content text);
 SELECT migspec_flag_put('{"name": "flag_plan_f", "strategies": [{"name": "gradualRollout", "parameters": {"percentage": "0"}}]}');
 SELECT count(*) > 0 FROM migspec_expand('flag_plan_m', migspec_rename_column('memories', 'content', 'body'));
+-- a plan of the time before goes: its check would run as the migration's owner
+SELECT migspec_flag_plan('flag_plan_f', '{"min_time": "1 day", "steps": [{"percent": 0}, {"percent": 1}]}');
 SELECT migspec_flag_attach('flag_plan_f', 'flag_plan_m');
+SELECT count(*) FROM migspec.flag_plans;
 SELECT refused($$SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1}, {"percent": 100}]}')$$);
 SELECT migspec_flag_advance('flag_plan_f');
 SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1}, {"percent": 100}]}');

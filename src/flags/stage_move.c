@@ -453,7 +453,8 @@ load_migration(const char *name)
 
 /*
  * migspec_stage_attach -- see stage.h.  What transactions have seen of the flag
- * so far, they can have seen on or off.
+ * so far, they can have seen on or off.  A plan goes: it took users to "on", and
+ * its check, which was another owner's, would run as the new one.
  */
 void
 migspec_stage_attach(const char *name, const char *migration_name, int form)
@@ -485,6 +486,7 @@ migspec_stage_attach(const char *name, const char *migration_name, int form)
 											  MIGSPEC_TEXT(migration_name),
 											  MIGSPEC_DATUM(REGROLEOID, ObjectIdGetDatum(migration->owner), false),
 											  MIGSPEC_INT8(stamp)));
+	(void) migspec_catalog_sql("DELETE FROM migspec.flag_plan WHERE flag = $1", MIGSPEC_PARAMS(MIGSPEC_TEXT(name)));
 	record(flag->row, migration, "off", stamp);
 }
 

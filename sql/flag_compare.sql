@@ -34,7 +34,7 @@ BEGIN
 	-- the scheduler has looked when all are there
 	FOR i IN 1 .. 300 LOOP
 		SELECT c.comparisons, c.mismatches, c.failures INTO row FROM migspec.flag_counts AS c WHERE flag = 'flag_compare_f';
-		EXIT WHEN row.comparisons + row.failures >= 15;
+		EXIT WHEN row.comparisons + row.failures >= 16;
 		PERFORM pg_sleep(0.1);
 	END LOOP;
 	RETURN QUERY SELECT row.comparisons, row.mismatches, row.failures;
@@ -65,8 +65,13 @@ CALL migspec_flag_move('flag_compare_f', 'rampdown');
 SELECT ask('u'), runs();
 CALL migspec_flag_move('flag_compare_f', 'shadow');
 
--- a difference, as a role that may read the table and nothing else
+-- a difference, as a role that may read the table and nothing else; the first
+-- one of its flag, in a transaction that is prepared
 SET ROLE flag_compare_app;
+BEGIN;
+SELECT migspec_flag_compare('flag_compare_f', 'k0', 'SELECT 1 AS one', 'SELECT 2 AS one');
+PREPARE TRANSACTION 'flag_compare';
+COMMIT PREPARED 'flag_compare';
 SELECT migspec_flag_compare('flag_compare_f', 'k1', 'SELECT id, content FROM notes WHERE id = 1',
 	'SELECT id, upper(body) FROM notes WHERE id = 1');
 SELECT migspec_flag_compare('flag_compare_f', 'k2', 'SELECT 1 AS one', 'SELECT 1 AS one WHERE false');

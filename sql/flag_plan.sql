@@ -54,6 +54,9 @@ SELECT refused($$SELECT migspec_flag_plan('flag_plan_f', '{"steps": [1, {}, {"pe
 	{"percent": 101, "steps": [], "segments": 1}], "on_failure": "panic", "failure_limit": 1.5}')$$);
 SELECT refused($$SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1, "min_time": "soon"}]}')$$);
 SELECT refused($$SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"constraints": [{"operator": 1}]}]}')$$);
+SELECT refused(format($$SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1}], "%s": "%s"}')$$, key, value))
+FROM (VALUES ('failure_limit', '1e1'), ('min_samples', '10000000000'), ('min_time', '-1 s'), ('min_time', '200 years'),
+	('check_timeout', '0'), ('check_timeout', '1000 years')) AS v(key, value);
 SELECT count(*) FROM migspec.flag_plans;
 -- who may
 SET ROLE flag_plan_other;
@@ -134,6 +137,21 @@ SELECT message('SELECT who()');
 SELECT reach('check');
 SELECT message FROM migspec.flag_plans WHERE flag = 'flag_plan_f';
 
+-- a number is a number, also if it has a point
+SELECT migspec_flag_plan('flag_plan_f', '{"failure_limit": 3.0, "steps": [{"percent": 1}, {"percent": 2, "min_samples": 0.0}, {"percent": 3}]}');
+SELECT reach('done');
+SELECT failure_limit, min_samples FROM migspec.flag_plans WHERE flag = 'flag_plan_f';
+-- a rollout whose parameters are null gets some
+SELECT migspec_flag_put('{"name": "flag_plan_f", "strategies": [{"name": "flexibleRollout", "parameters": null}]}');
+SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1}]}');
+SELECT * FROM strategies();
+SELECT reach('done');
+SELECT migspec_flag_put('{"name": "flag_plan_f", "strategies": null}');
+SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1}]}');
+SELECT * FROM strategies();
+SELECT reach('done');
+SELECT migspec_flag_put('{"name": "flag_plan_f", "strategies": [{"name": "userWithId", "parameters": {"userIds": "internal@company.com"}}]}');
+
 -- a failure, after as many as are allowed: halt
 SELECT migspec_flag_plan('flag_plan_f', '{"failure_limit": 2, "steps": [{"percent": 1}, {"percent": 5, "check": "SELECT false"}, {"percent": 10}]}');
 SELECT reach('halted');
@@ -209,7 +227,10 @@ SELECT refused($$SELECT migspec_flag_freeze(true, 'x', 'flag_plan_f')$$);
 CREATE TABLE memories (id integer PRIMARY KEY, content text);
 SELECT migspec_flag_put('{"name": "flag_plan_f", "strategies": [{"name": "gradualRollout", "parameters": {"percentage": "0"}}]}');
 SELECT count(*) > 0 FROM migspec_expand('flag_plan_m', migspec_rename_column('memories', 'content', 'body'));
+-- a plan of the time before goes: its check would run as the migration's owner
+SELECT migspec_flag_plan('flag_plan_f', '{"min_time": "1 day", "steps": [{"percent": 0}, {"percent": 1}]}');
 SELECT migspec_flag_attach('flag_plan_f', 'flag_plan_m');
+SELECT count(*) FROM migspec.flag_plans;
 SELECT refused($$SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1}, {"percent": 100}]}')$$);
 SELECT migspec_flag_advance('flag_plan_f');
 SELECT migspec_flag_plan('flag_plan_f', '{"steps": [{"percent": 1}, {"percent": 100}]}');

@@ -90,6 +90,18 @@ SELECT refused($$SELECT migspec_flag_put('{"name": "flag_stages_f", "enabled": t
 SELECT refused($$SELECT migspec_flag_put('{"name": "flag_stages_f", "enabled": true, "strategies": [{"name": "default"}]}')$$);
 SELECT refused($$SELECT migspec_flag_put('{"name": "flag_stages_f", "enabled": true, "strategies": [
 	{"name": "flexibleRollout", "parameters": {"rollout": "1", "groupId": "new_memory_store", "stickiness": "random"}}]}')$$);
+-- nor may the parent be: who would get its variant by chance does not get it
+BEGIN;
+SET LOCAL ROLE NONE;
+SELECT migspec_flag_put('{"name": "flag_stages_parent", "strategies": [{"name": "default"}], "variants":
+	[{"name": "a", "weight": 500, "stickiness": "random"}, {"name": "b", "weight": 500, "stickiness": "random"}]}');
+SELECT migspec_flag_put(jsonb_set(document, '{dependencies}', '[{"feature": "flag_stages_parent", "variants": ["a"]}]'))
+FROM migspec.flags WHERE name = 'flag_stages_f';
+SELECT migspec_flag_rollout('flag_stages_f', 100);
+SELECT DISTINCT migspec_flag_stage('flag_stages_f', '13') FROM generate_series(1, 100);
+SELECT migspec_flag_put(replace(document::text, '"random"', '"sessionId"')::jsonb) FROM migspec.flags WHERE name = 'flag_stages_parent';
+SELECT DISTINCT migspec_flag_stage('flag_stages_f', '13') FROM generate_series(1, 100);
+ROLLBACK;
 -- another way to say the same, a list, and a constraint are no matter
 SELECT migspec_flag_put('{"name": "flag_stages_f", "enabled": true, "strategies": [
 	{"name": "userWithId", "parameters": {"userIds": "1"}},

@@ -123,7 +123,11 @@ SELECT err($$SELECT migspec_flag_rollout('no such flag', 10)$$);
 SELECT err($$SELECT migspec_flag_rollout('eu', 100.5)$$);
 SELECT err($$SELECT migspec_flag_rollout('eu', 'NaN')$$);
 SELECT err($$SELECT migspec_flag_variant_bucket('a', 'b', 0)$$);
+SELECT err(format($$SELECT migspec_flag_import('{"features": [], "segments": [%s]}', false)$$, segment))
+FROM unnest(ARRAY['{}', '{"id": null}', '{"id": [1]}', '{"id": -1}', '7']) AS segment;
 -- what never matches is stored, with a warning
+SELECT migspec_flag_put('{"name": "newer", "strategies": [{"name": "default", "segments": [null, [], {}, "x"]}]}');
+SELECT migspec_flag_enabled('newer', 'aa');
 SELECT migspec_flag_put('{"name": "newer", "enabled": true, "strategies": [{"name": "ofNextYear"},
 	{"name": "default", "constraints": [{"contextName": "userId", "operator": "LIKES", "inverted": true, "values": []}]},
 	{"name": "default", "constraints": [{"contextName": "userId", "operator": "REGEX", "value": "(a)\\1"}]}]}');
@@ -133,6 +137,31 @@ SELECT migspec_flag_enabled('newer', 'aa'), migspec_flag_explain('newer', 'aa') 
 SELECT migspec_flag_put('{"name": "plain", "strategies": [{"name": "userWithId", "parameters": {"userIds": "7"}}], "enabled": true}');
 SELECT migspec_flag_rollout('plain', 12.5);
 SELECT document FROM migspec.flags WHERE name = 'plain';
+
+-- a null is none
+SELECT migspec_flag_put('{"name": "nulls", "enabled": null, "strategies": null, "variants": null}');
+SELECT migspec_flag_rollout('nulls', 5);
+SELECT document FROM migspec.flags WHERE name = 'nulls';
+SELECT migspec_flag_put('{"name": "nulls", "strategies": [{"name": "gradualRollout", "parameters": null}]}');
+SELECT migspec_flag_rollout('nulls', 100);
+SELECT migspec_flag_enabled('nulls', '1');
+-- a date without a time zone is one moment, whatever the session's time zone is
+SELECT migspec_flag_put('{"name": "dated", "strategies": [{"name": "default", "constraints":
+	[{"contextName": "currentTime", "operator": "DATE_AFTER", "value": "2022-01-29T13:00:00"}]}]}');
+SET timezone = 'Asia/Tokyo';
+SELECT migspec_flag_enabled('dated', jsonb_build_object('currentTime', t)) FROM unnest('{2022-01-29T12:59:59Z,
+	2022-01-29T13:00:01Z, 2022-01-29T13:00:01, 2022-01-29T14:59:59+02:00, 2022-01-30}'::text[]) AS t;
+RESET timezone;
+-- an id of a segment is a number, however it is written
+SELECT migspec_flag_import('{"features": [{"name": "segmented", "strategies": [{"name": "default", "segments": ["7"]}]}],
+	"segments": [{"id": 7.0, "constraints": []}, {"id": "008", "constraints": []}]}', false);
+SELECT migspec_flag_enabled('segmented', '1');
+SELECT migspec_flag_import('{"events": [{"type": "segment-removed", "segmentId": 8.0}]}');
+SELECT id FROM migspec.flag_segment;
+-- what is as it was is not told
+SELECT max(id) AS last FROM migspec.event \gset
+SELECT migspec_flag_put(document) FROM migspec.flags WHERE name = 'segmented';
+SELECT count(*) FROM migspec.event WHERE id > :last;
 
 -- own changes are seen at once, and undone
 BEGIN;
@@ -159,6 +188,9 @@ SELECT err($$SELECT migspec_flag_drop('eu')$$);
 SELECT err($$SELECT count(*) FROM migspec.flag$$);
 SELECT name, document FROM migspec.flags WHERE name = 'eu';
 SELECT migspec_flag_export();
+-- nor may he keep others from their changes
+SELECT err($$SELECT migspec_flag_import('{"features": []}', false)$$);
+SELECT err($$SELECT migspec_flag_import('{"events": [{"type": "segment-removed", "segmentId": 77}]}')$$);
 SET ROLE flags_owner;
 SELECT migspec_flag_put('{"name": "mine", "enabled": true, "strategies": [{"name": "gradualRollout", "parameters": {"percentage": 5}}]}');
 SELECT migspec_flag_rollout('mine', 7);

@@ -48,6 +48,7 @@ migspec_sql_flag_plan(PG_FUNCTION_ARGS)
 Datum
 migspec_sql_flag_plan_resume(PG_FUNCTION_ARGS)
 {
+	migspec_require_workers();
 	migspec_rollout_resume(migspec_arg_text(fcinfo, 0, "flag"));
 	migspec_bgw_wake_at_commit();
 	PG_RETURN_VOID();

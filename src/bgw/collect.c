@@ -13,6 +13,8 @@
  * - The row is locked: the next look is soon enough.
  * - The migration has ended: nobody counts any more, so the last counts are
  *	 stored and the place is free for others.
+ * - A flag is dropped when its last counts are stored: who is not counted is
+ *	 looked for, so that its place is free for others.
  * - It is not there (any more, or yet: a transaction that makes it has not
  *	 committed), or is about another table, because somebody has made such a
  *	 trigger on a table of his own: what was counted so far is forgotten.
@@ -20,6 +22,9 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 
 #include "base/sqlutil.h"
 #include "bgw/collect.h"
@@ -103,11 +108,40 @@ is_idle(const MigspecSampled *sampled)
 }
 
 /*
+ * Free the places of those flags that are gone.
+ */
+static void
+forget_gone(List *idle, MemoryContext cxt)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(list_length(idle), 1));
+	MigspecIdentity saved;
+	ListCell   *lc;
+	uint64		n;
+
+	if (idle == NIL)
+		return;
+	foreach(lc, idle)
+		ids[foreach_current_index(lc)] = Int64GetDatum(((MigspecSampled *) lfirst(lc))->id);
+	migspec_worker_begin_xact();
+	migspec_catalog_begin(&saved);
+	n = migspec_sql("SELECT i.n FROM unnest($1) WITH ORDINALITY AS i(id, n) WHERE NOT EXISTS"
+					" (SELECT FROM migspec.flag WHERE sample IS NOT NULL AND sample & 4294967295 = i.id)",
+					MIGSPEC_PARAMS(MIGSPEC_DATUM(INT8ARRAYOID,
+												 PointerGetDatum(construct_array(ids, list_length(idle), INT8OID, sizeof(int64),
+																				 FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false)));
+	for (uint64 i = 0; i < n; i++)
+		migspec_sample_forget(list_nth(idle, (int) migspec_spi_int8(i, "n") - 1));
+	migspec_catalog_end(&saved);
+	migspec_worker_commit_xact(cxt);
+}
+
+/*
  * Take the counts of flags.
  */
 static void
 collect_samples(MemoryContext cxt)
 {
+	List	   *idle = NIL;
 	ListCell   *lc;
 
 	foreach(lc, migspec_sample_read())
@@ -116,7 +150,10 @@ collect_samples(MemoryContext cxt)
 		Stored		stored;
 
 		if (is_idle(sampled))
+		{
+			idle = lappend(idle, sampled);
 			continue;
+		}
 		migspec_worker_begin_xact();
 		stored = store_sample(sampled);
 		migspec_worker_commit_xact(cxt);
@@ -125,6 +162,7 @@ collect_samples(MemoryContext cxt)
 		else if (stored == STORED_NO_FLAG)
 			migspec_sample_forget(sampled);
 	}
+	forget_gone(idle, cxt);
 }
 
 /* see collect.h */

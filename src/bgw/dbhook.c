@@ -41,6 +41,7 @@
 
 #include "base/compat.h"
 #include "bgw/worker.h"
+#include "flags/sample.h"
 #include "trigger/tally.h"
 #include "usage/usage.h"
 
@@ -190,6 +191,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	if (IsA(pstmt->utilityStmt, DropdbStmt))
 	{
 		migspec_tally_forget_database(dboid);
+		migspec_sample_forget_database(dboid);
 		migspec_usage_forget_database(dboid);
 	}
 	migspec_database_unblock(dboid);

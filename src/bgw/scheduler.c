@@ -50,6 +50,7 @@
 #include "bgw/worker.h"
 #include "engine/retry.h"
 #include "flags/rollout.h"
+#include "flags/sample.h"
 #include "migspec.h"
 #include "trigger/tally.h"
 #include "usage/usage.h"
@@ -126,6 +127,7 @@ look(MemoryContext cxt, bool *plans)
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		migspec_tally_forget_database(MyDatabaseId);
+		migspec_sample_forget_database(MyDatabaseId);
 		migspec_usage_forget_database(MyDatabaseId);
 		migspec_slot_set_outcome(MIGSPEC_OUTCOME_ABSENT, NULL);
 		proc_exit(0);

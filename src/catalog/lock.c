@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * lock.c
- *		The two locks of a migration: its calls, and its worker.
+ *		The two locks of a migration, its calls and its worker; and one by
+ *		which a transaction says that it has seen no flag.
  *
- * Both are advisory locks of this database whose fourth field is none of
+ * All are advisory locks of this database whose fourth field is none of
  * those that pg_advisory_lock() and its kin use, so that applications can
  * neither take nor block them.  pg_locks shows them: objsubid is the fourth
  * field, classid and objid are the halves of the migration's id.
@@ -86,4 +87,36 @@ migspec_worker_lock_wait(int64 id)
 	LOCKTAG		tag = lock_tag(id, MIGSPEC_LOCK_WORKER);
 
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * Say that this transaction has seen no flag and waits, until
+ * migspec_unaware_end().  Nobody waits for this lock.
+ */
+void
+migspec_unaware_begin(void)
+{
+	LOCKTAG		tag = lock_tag(0, MIGSPEC_LOCK_UNAWARE);
+
+	(void) LockAcquire(&tag, ShareLock, false, false);
+}
+
+/* see migspec_unaware_begin() */
+void
+migspec_unaware_end(void)
+{
+	LOCKTAG		tag = lock_tag(0, MIGSPEC_LOCK_UNAWARE);
+
+	(void) LockRelease(&tag, ShareLock, false);
+}
+
+/*
+ * Those others that say so now.
+ */
+VirtualTransactionId *
+migspec_unaware(int *n)
+{
+	LOCKTAG		tag = lock_tag(0, MIGSPEC_LOCK_UNAWARE);
+
+	return GetLockConflicts(&tag, ExclusiveLock, n);
 }

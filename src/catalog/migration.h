@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 #include "nodes/pg_list.h"
+#include "storage/lock.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -110,6 +111,7 @@ pg_noreturn extern void migspec_wrong_phase(const MigspecMigration *migration,
  */
 #define MIGSPEC_LOCK_MIGRATION	0x4D47
 #define MIGSPEC_LOCK_WORKER		0x4D48
+#define MIGSPEC_LOCK_UNAWARE	0x4D49
 
 /*
  * Serialise calls on one migration until the end of the transaction.  The
@@ -130,6 +132,15 @@ extern void migspec_worker_lock_release(int64 id);
 
 /* transaction-level hold on the same lock: waits for the worker to be gone */
 extern void migspec_worker_lock_wait(int64 id);
+
+/*
+ * This transaction has seen no flag, and waits to change one: who waits for
+ * those that have seen flags need not wait for it (flags/stage_move.c).  A list
+ * of all such transactions.
+ */
+extern void migspec_unaware_begin(void);
+extern void migspec_unaware_end(void);
+extern VirtualTransactionId *migspec_unaware(int *n);
 
 /*
  * Steer the worker, which looks before every batch.  Rows per second: 0 for

@@ -26,6 +26,12 @@
  * the command id, and a count of our own transactions and savepoints that
  * have ended.
  *
+ * Two things are older than the first stamp: a restored dump, whose rows come
+ * one table after the other, so until something changes each snapshot is a
+ * generation of its own; and another extension of the same name, whose stamps
+ * may be the same, so what is known of it is forgotten when its tables are
+ * other ones.
+ *
  * Runs in every process that evaluates a flag.  Takes ACCESS SHARE on the
  * tables while they are read.  Reads without regard to privileges: whoever
  * may call the functions may evaluate.
@@ -56,6 +62,9 @@
 
 /* names without a flag that are remembered; others are looked up each time */
 #define MOST_UNKNOWN	1000
+
+/* FlagEntry.checked: not yet; generations without a stamp are below */
+#define NEVER			(-1)
 
 /* columns of the tables that are read here; see 60_flags.sql */
 #define Anum_flag_name			1
@@ -124,11 +133,15 @@ static uint64 ended = 1;
 static SnapshotMark mark;		/* of the snapshot that was looked through */
 static int64 generation;		/* and what it sees */
 static int64 segments_stamp;
+static Oid	generation_table;	/* that this was read from */
+static bool has_segments;		/* of what is being compiled */
+static bool looked = false;		/* in the transaction that runs */
 
 static void
 xact_callback(XactEvent event, void *arg)
 {
 	ended++;
+	looked = false;
 }
 
 static void
@@ -177,17 +190,41 @@ open_table(const char *name)
 	return table_open(relid, AccessShareLock);
 }
 
+/* Another extension has been created: its stamps have begun anew. */
+static void
+forget_all(void)
+{
+	names_iterator it;
+	FlagElement *element;
+
+	names_start_iterate(names, &it);
+	while ((element = names_iterate(names, &it)) != NULL)
+	{
+		FlagEntry  *entry = element->entry;
+
+		entry->checked = NEVER;
+		if (entry->flag)
+			MemoryContextDelete(entry->flag->context);
+		entry->flag = NULL;
+	}
+	unknown_names = 0;
+}
+
 /*
  * Read the row of the generation.
  */
 static void
 read_generation(Snapshot snapshot)
 {
+	static int64 unnamed = NEVER;
 	Relation	rel = open_table("flag_generation");
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	bool		isnull;
 
+	if (RelationGetRelid(rel) != generation_table)
+		forget_all();
+	generation_table = RelationGetRelid(rel);
 	generation = 0;
 	segments_stamp = 0;
 	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
@@ -195,6 +232,8 @@ read_generation(Snapshot snapshot)
 		generation = DatumGetInt64(slot_getattr(slot, Anum_generation_stamp, &isnull));
 		segments_stamp = DatumGetInt64(slot_getattr(slot, Anum_generation_segments, &isnull));
 	}
+	if (generation == 0)
+		generation = segments_stamp = --unnamed;
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -217,6 +256,7 @@ check_snapshot(void)
 			   mark.subxcnt == snapshot->subxcnt))
 		return;
 	mark.ended = 0;				/* should reading fail */
+	looked = true;
 	read_generation(snapshot);
 	mark.curcid = snapshot->curcid;
 	mark.xmax = snapshot->xmax;
@@ -275,7 +315,6 @@ compile(const FlagEntry *entry, HeapTuple tuple, Relation rel)
 	flag->name = pnstrdup(entry->name, entry->length);
 	flag->name_length = entry->length;
 	flag->stamp = DatumGetInt64(heap_getattr(tuple, Anum_flag_stamp, RelationGetDescr(rel), &isnull));
-	flag->segments_stamp = segments_stamp;
 	flag->owner = DatumGetObjectId(heap_getattr(tuple, Anum_flag_owner, RelationGetDescr(rel), &isnull));
 	flag->stage = migspec_stage_from_name(text_column(tuple, rel, Anum_flag_stage));
 	flag->next_stage = migspec_stage_from_name(text_column(tuple, rel, Anum_flag_next_stage));
@@ -283,9 +322,12 @@ compile(const FlagEntry *entry, HeapTuple tuple, Relation rel)
 	sample = heap_getattr(tuple, Anum_flag_sample, RelationGetDescr(rel), &isnull);
 	if (!isnull)
 		flag->sample = migspec_sample_of(DatumGetInt64(sample));
+	has_segments = false;
 	flag->program = migspec_flag_compile(flag->name,
 										 DatumGetJsonbPCopy(heap_getattr(tuple, Anum_flag_document,
 																		 RelationGetDescr(rel), &isnull)));
+	flag->has_segments = has_segments;
+	flag->segments_stamp = segments_stamp;
 	MemoryContextSwitchTo(old);
 	return flag;
 }
@@ -312,7 +354,7 @@ check_entry(FlagEntry *entry)
 		Datum		stamp = heap_getattr(tuple, Anum_flag_stamp, RelationGetDescr(rel), &isnull);
 
 		keep = DatumGetInt64(stamp) == entry->flag->stamp &&
-			segments_stamp == entry->flag->segments_stamp;
+			(!entry->flag->has_segments || segments_stamp == entry->flag->segments_stamp);
 	}
 	if (tuple && !keep)
 		flag = compile(entry, tuple, rel);
@@ -349,7 +391,7 @@ find_entry(const char *name, int length)
 	entry = MemoryContextAllocZero(cache_context, sizeof(FlagEntry));
 	entry->name = MemoryContextStrdup(cache_context, pnstrdup(name, length));
 	entry->length = length;
-	entry->checked = -1;
+	entry->checked = NEVER;
 	(void) names_insert(names, entry, &found);
 	return entry;
 }
@@ -399,7 +441,7 @@ migspec_flag_find(const char *name, int length, MigspecFlagSite *site)
 	}
 	if (unlikely(entry->checked != generation))
 	{
-		bool		is_new = entry->checked < 0;
+		bool		is_new = entry->checked == NEVER;
 
 		check_entry(entry);
 		if (is_new && entry->flag == NULL)
@@ -419,11 +461,21 @@ migspec_flag_segment(int id)
 	Jsonb	   *document = NULL;
 	bool		isnull;
 
+	has_segments = true;
 	if (tuple)
 		document = DatumGetJsonbPCopy(heap_getattr(tuple, Anum_segment_document,
 												   RelationGetDescr(rel), &isnull));
 	table_close(rel, AccessShareLock);
 	return document;
+}
+
+/*
+ * migspec_flag_looked -- see flags.h.
+ */
+bool
+migspec_flag_looked(void)
+{
+	return looked;
 }
 
 /*
@@ -435,5 +487,5 @@ migspec_flag_generation(void)
 	if (names == NULL)
 		create_cache();
 	check_snapshot();
-	return generation;
+	return Max(generation, 0);
 }

@@ -230,7 +230,7 @@ keep(const char *flag, const char *key, MigspecStage stage, const Answer *old_si
 										  MIGSPEC_TEXT(error ? error->message : NULL)));
 	migspec_catalog_end(&saved);
 	if (kept == 0)
-		migspec_event(0, NULL, "flag_mismatch", true, "flag", flag,
+		migspec_event(0, NULL, "flag_mismatch", false, "flag", flag,
 					  "stage", migspec_stage_name(stage),
 					  "sqlstate", error ? unpack_sql_state(error->sqlerrcode) : NULL, NULL);
 }

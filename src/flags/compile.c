@@ -26,11 +26,12 @@ compile_overrides(const JsonbValue *json, FlagVariant *variant)
 	for (int i = 0; i < variant->noverrides; i++)
 	{
 		FlagOverride *override = &variant->overrides[i];
-		FlagText	field = {"", 0};
+		FlagText	field;
 		FlagText   *values;
 		int			n = migspec_flag_get_texts(&elements[i], "values", &values);
 
-		(void) migspec_flag_get_text(&elements[i], "contextName", &field);
+		if (!migspec_flag_get_text(&elements[i], "contextName", &field))
+			field = FLAG_TEXT("");
 		override->field = migspec_flag_field(field);
 		override->values = migspec_flag_set(values, n);
 	}

@@ -220,7 +220,8 @@ overridden(const MigspecVariants *variants, const MigspecFlagContext *context)
 }
 
 /*
- * The variant that somebody gets; NULL if there is none to be had.
+ * The variant that somebody gets; NULL if there is none to be had, or only by
+ * chance where nothing may be left to it.
  */
 static const FlagVariant *
 choose(const MigspecVariants *variants, const MigspecFlagContext *context)
@@ -235,10 +236,14 @@ choose(const MigspecVariants *variants, const MigspecFlagContext *context)
 	variant = overridden(variants, context);
 	if (variant)
 		return variant;
+	if (context->certain && variants->stickiness.source == FLAG_RANDOM)
+		return NULL;
 	if (!migspec_flag_value(context, &variants->stickiness, &id) || id.length == 0)
 	{
 		FlagField	random = {FLAG_RANDOM, {"", 0}};
 
+		if (context->certain)
+			return NULL;
 		(void) migspec_flag_value(context, &random, &id);
 	}
 	bucket = migspec_flag_variant_bucket(variants->group.bytes, variants->group.length,

@@ -40,7 +40,8 @@ typedef struct MigspecFlag
 	char	   *name;
 	int			name_length;
 	int64		stamp;			/* unique to this version of the row */
-	int64		segments_stamp; /* of the segments that were compiled in */
+	bool		has_segments;
+	int64		segments_stamp; /* of those that were compiled in */
 	MigspecProgram *program;
 	MigspecStage stage;			/* users have reached this stage, at least */
 	MigspecStage next_stage;	/* the rollout takes them to this one */
@@ -148,6 +149,7 @@ typedef struct MigspecFlagSite
 extern MigspecFlag *migspec_flag_find(const char *name, int length, MigspecFlagSite *site);
 extern Jsonb *migspec_flag_segment(int id); /* NULL: there is none */
 extern int64 migspec_flag_generation(void); /* as the active snapshot sees it */
+extern bool migspec_flag_looked(void);	/* has the transaction seen any? */
 extern void migspec_flag_cache_init(void);
 
 #endif							/* MIGSPEC_FLAGS_H */

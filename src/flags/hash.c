@@ -4,7 +4,7 @@
  *		Which bucket a user falls into.
  *
  * MurmurHash3 by Austin Appleby (public domain), the x86 variant with 32 bits,
- * over the bytes of the group, a colon, and the id, as all Unleash clients
+ * over the UTF-8 bytes of the group, a colon, and the id, as Unleash clients
  * compute it.  What a user's bucket is decides which data he sees, so nothing
  * here may ever change; the vectors in sql/flags_hash.sql are frozen.
  *
@@ -12,7 +12,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "mb/pg_wchar.h"
 #include "port/pg_bitutils.h"
+#include "utils/memutils.h"
 
 #include "flags/program.h"
 
@@ -82,6 +85,50 @@ finish(const FlagHash *state)
 	return h ^ (h >> 16);
 }
 
+static bool
+is_ascii_text(FlagText text)
+{
+	for (int i = 0; i < text.length; i++)
+	{
+		if (IS_HIGHBIT_SET(text.bytes[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * In UTF-8, whatever the database has, as far as that can be said.
+ */
+static FlagText
+convert(FlagText text)
+{
+	int			encoding = GetDatabaseEncoding();
+	int			size;
+	unsigned char *result;
+	Oid			proc;
+
+	if (text.length >= (int) (MaxAllocSize / MAX_CONVERSION_GROWTH) || is_ascii_text(text))
+		return text;
+	size = text.length * MAX_CONVERSION_GROWTH + 1;
+
+	proc = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(proc))
+		return text;
+
+	result = palloc(size);
+	if (pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8, (unsigned char *) text.bytes,
+									  text.length, result, size, true) != text.length)
+		return text;
+
+	return FLAG_TEXT((char *) result);
+}
+
+static inline FlagText
+in_utf8(FlagText text)
+{
+	return likely(GetDatabaseEncoding() == PG_UTF8) ? text : convert(text);
+}
+
 /*
  * migspec_flag_hash_group -- the hash as far as the group and the colon, which
  * are the same for all users of a flag.
@@ -91,6 +138,7 @@ migspec_flag_hash_group(FlagText group, uint32 seed)
 {
 	FlagHash	state = {.h = seed};
 
+	group = in_utf8(group);
 	add_bytes(&state, group.bytes, group.length);
 	add_bytes(&state, ":", 1);
 	return state;
@@ -104,6 +152,7 @@ migspec_flag_hash_id(const FlagHash *group, FlagText id)
 {
 	FlagHash	state = *group;
 
+	id = in_utf8(id);
 	add_bytes(&state, id.bytes, id.length);
 	return finish(&state);
 }

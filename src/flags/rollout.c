@@ -48,6 +48,10 @@
 
 #define CHECK_TIMEOUT	"5 s"
 
+/* seconds that a check may be given, and days that a step may take */
+#define LONGEST_CHECK	3600
+#define LONGEST_DAYS	36500
+
 #define JSONB_PARAM(j) MIGSPEC_DATUM(JSONBOID, JsonbPGetDatum(j), false)
 
 static const char *const verdicts[] = {
@@ -86,7 +90,7 @@ typedef struct RolloutPlan
  */
 #define ACTUAL_PERCENT \
 	"(SELECT coalesce(t.value #>> '{parameters,rollout}', t.value #>> '{parameters,percentage}')" \
-	"  FROM jsonb_array_elements(coalesce(f.document -> 'strategies', '[]')) WITH ORDINALITY AS t" \
+	"  FROM jsonb_array_elements(" MIGSPEC_JSON("f.document -> 'strategies'", "[]") ") WITH ORDINALITY AS t" \
 	"  WHERE t.value ->> 'name' IN ('flexibleRollout', 'gradualRollout'," \
 	"   'gradualRolloutUserId', 'gradualRolloutSessionId', 'gradualRolloutRandom')" \
 	"  ORDER BY t.ordinality LIMIT 1)"
@@ -97,9 +101,16 @@ typedef struct RolloutPlan
 	"  WITH ORDINALITY AS t WHERE t.ordinality <= " step " AND t.value ? 'percent'" \
 	"  ORDER BY t.ordinality DESC LIMIT 1), '0')"
 
+/*
+ * A plan that is to be looked at.  A dump that is being restored has no event
+ * numbers yet, and a plan that moves would take those of events to come.
+ */
+#define RUNNING \
+	"p.state = 'running' AND (SELECT s.is_called FROM migspec.event_id_seq AS s)"
+
 static const char *const load_query =
 "SELECT p.state, p.step, p.step_since::text AS since, jsonb_array_length(p.plan -> 'steps') AS steps, p.failures,"
-" coalesce((p.plan ->> 'failure_limit')::integer, 1) AS failure_limit,"
+" coalesce((p.plan ->> 'failure_limit')::numeric::integer, 1) AS failure_limit,"
 " coalesce(p.plan ->> 'on_failure', 'halt') = 'step_back' AS step_back,"
 " p.stamp <> f.stamp AS changed,"
 " coalesce(f.document -> 'enabled' = 'false', false) AS off,"
@@ -109,11 +120,11 @@ static const char *const load_query =
 " clock_timestamp() - p.step_since < s.min_time AS too_early,"
 " date_trunc('milliseconds', clock_timestamp() - p.step_since)::text AS elapsed, s.min_time::text AS min_time,"
 " greatest(coalesce(c.evaluations_on, 0) - p.samples_before, 0) AS samples,"
-" coalesce(s.step ->> 'min_samples', p.plan ->> 'min_samples', '0')::bigint AS min_samples"
+" coalesce(s.step ->> 'min_samples', p.plan ->> 'min_samples', '0')::numeric::bigint AS min_samples"
 " FROM migspec.flag_plan AS p JOIN migspec.flag AS f ON f.name = p.flag"
 " LEFT JOIN migspec.flag_count AS c ON c.flag = p.flag"
 " CROSS JOIN LATERAL (SELECT t.step, coalesce(t.step ->> 'min_time', p.plan ->> 'min_time', '0')::interval AS min_time"
-"  FROM (SELECT p.plan -> 'steps' -> (p.step - 1) AS step) AS t) AS s"
+"  FROM (SELECT p.plan -> 'steps' -> greatest(p.step - 1, 0) AS step) AS t) AS s"
 " WHERE p.flag = $1 FOR UPDATE OF p";
 
 /*
@@ -202,7 +213,7 @@ apply(const char *name, int step)
 					   " document = jsonb_set(f.document, '{strategies}',"
 					   "  (SELECT coalesce(jsonb_agg(u.strategy ORDER BY u.part, u.ordinality), '[]') FROM ("
 					   "   SELECT t.value AS strategy, 2 AS part, t.ordinality"
-					   "    FROM jsonb_array_elements(coalesce(f.document -> 'strategies', '[]')) WITH ORDINALITY AS t"
+					   "    FROM jsonb_array_elements(" MIGSPEC_JSON("f.document -> 'strategies'", "[]") ") WITH ORDINALITY AS t"
 					   "    WHERE coalesce(t.value ->> 'title', '') !~ '^migspec plan, step '"
 					   "   UNION ALL"
 					   "   SELECT jsonb_strip_nulls(jsonb_build_object('title', 'migspec plan, step ' || t.ordinality,"
@@ -380,7 +391,7 @@ migspec_rollout_any(void)
 	bool		any;
 
 	migspec_catalog_begin(&saved);
-	any = migspec_sql("SELECT FROM migspec.flag_plan WHERE state = 'running' LIMIT 1", 0, NULL) > 0;
+	any = migspec_sql("SELECT FROM migspec.flag_plan AS p WHERE " RUNNING " LIMIT 1", 0, NULL) > 0;
 	migspec_catalog_end(&saved);
 	return any;
 }
@@ -402,7 +413,7 @@ migspec_rollout_checks(void)
 					"  * 1000)::bigint AS timeout"
 					" FROM migspec.flag_plan AS p JOIN migspec.flag AS f ON f.name = p.flag"
 					" CROSS JOIN LATERAL (SELECT CASE WHEN p.step > 0 THEN p.plan -> 'steps' -> (p.step - 1) END AS step) AS s"
-					" WHERE p.state = 'running' ORDER BY p.flag", 0, NULL);
+					" WHERE " RUNNING " ORDER BY p.flag", 0, NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
 		MigspecCheckQuery *check = palloc0(sizeof(MigspecCheckQuery));
@@ -454,6 +465,25 @@ static const Key keys[] = {
 	{"users", KEY_ARRAY, false, true},
 };
 
+/*
+ * An interval that can be waited for; a check must come to an end, because the
+ * others wait for it.
+ */
+static void
+check_interval(List **problems, const char *path, const char *key, char *text)
+{
+	Interval   *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+																 ObjectIdGetDatum(InvalidOid),
+																 Int32GetDatum(-1)));
+	double		seconds = (double) interval->time / USECS_PER_SEC +
+	((double) interval->day + (double) interval->month * DAYS_PER_MONTH) * SECS_PER_DAY;
+
+	if (strcmp(key, "check_timeout") == 0 && (seconds < 0.001 || seconds > LONGEST_CHECK))
+		complain(problems, path, key, "must be between 1 millisecond and 1 hour");
+	else if (seconds < 0 || seconds > (double) LONGEST_DAYS * SECS_PER_DAY)
+		complain(problems, path, key, "must be between 0 and 100 years");
+}
+
 static void
 check_value(List **problems, const char *path, const Key *key, const JsonbValue *object)
 {
@@ -469,17 +499,15 @@ check_value(List **problems, const char *path, const Key *key, const JsonbValue 
 				complain(problems, path, key->name, "must be a number from 0 to 100");
 			break;
 		case KEY_COUNT:
-			if (!scalar || !migspec_flag_parse_number(text, &number) || number < 0 ||
-				number > PG_INT32_MAX || number != (int) number)
+			if (!scalar || text.length == 0 || text.length > 9 ||
+				strspn(pnstrdup(text.bytes, text.length), "0123456789") != (size_t) text.length)
 				complain(problems, path, key->name, "must be a whole number");
 			break;
 		case KEY_INTERVAL:
 			if (!scalar)
 				complain(problems, path, key->name, "must be an interval");
 			else
-				(void) DirectFunctionCall3(interval_in,
-										   CStringGetDatum(pnstrdup(text.bytes, text.length)),
-										   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+				check_interval(problems, path, key->name, pnstrdup(text.bytes, text.length));
 			break;
 		case KEY_TEXT:
 			if (value == NULL || value->type != jbvString)

@@ -219,14 +219,29 @@ migspec_sample_stored(const MigspecSampled *sampled)
 								(int64) sampled->counts[j]);
 }
 
-/* see sample.h */
-void
-migspec_sample_forget(const MigspecSampled *sampled)
+static void
+free_place(Place *place)
 {
-	Place	   *place = &places[sampled->place];
-
 	for (int j = 0; j < MIGSPEC_COUNTS; j++)
 		pg_atomic_write_u64(&place->counts[j], 0);
 	pg_write_barrier();
 	pg_atomic_write_u64(&place->key, 0);
+}
+
+/* see sample.h */
+void
+migspec_sample_forget(const MigspecSampled *sampled)
+{
+	free_place(&places[sampled->place]);
+}
+
+/* see sample.h */
+void
+migspec_sample_forget_database(Oid dboid)
+{
+	for (int i = 0; places != NULL && i < PLACES; i++)
+	{
+		if ((Oid) (pg_atomic_read_u64(&places[i].key) >> 32) == dboid)
+			free_place(&places[i]);
+	}
 }

@@ -70,4 +70,7 @@ extern List *migspec_sample_read(void);
 extern void migspec_sample_stored(const MigspecSampled *sampled);
 extern void migspec_sample_forget(const MigspecSampled *sampled);
 
+/* the extension, or the database, is gone */
+extern void migspec_sample_forget_database(Oid dboid);
+
 #endif							/* MIGSPEC_SAMPLE_H */

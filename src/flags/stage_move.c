@@ -26,8 +26,11 @@
  *	 nothing has changed, and the range says what it said.
  * - The flag has been moved in this same transaction: others cannot see that
  *	 before it commits, so there is nothing to wait for; an error.
- * - A transaction is waited for that waits for us: a deadlock, which the server
- *	 finds, since waiting is done by the lock manager.
+ * - Two sessions wait at the same time, to move different flags: neither waits
+ *	 for the other while that waits, if it has seen no flag in its transaction,
+ *	 because what it will see then is the present.
+ * - Another transaction is waited for that waits for us: a deadlock, which the
+ *	 server finds, since waiting is done by the lock manager.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,6 +45,7 @@
 #include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "base/guc.h"
@@ -96,9 +100,19 @@ load_attached(const char *name)
 	return flag;
 }
 
+/* No lock may be waited for any longer. */
+static void
+wait_until(TimestampTz deadline)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	(void) set_config_option("lock_timeout", psprintf("%ld", Max(left, 1)),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /* Transactions that were prepared, and have not ended. */
 static void
-wait_for_prepared(void)
+wait_for_prepared(TimestampTz deadline)
 {
 	MigspecIdentity saved;
 	List	   *xids;
@@ -110,29 +124,50 @@ wait_for_prepared(void)
 	xids = migspec_spi_textlist(0, "xids");
 	migspec_catalog_end(&saved);
 	foreach(lc, xids)
+	{
+		wait_until(deadline);
 		XactLockTableWait((TransactionId) strtoul(lfirst(lc), NULL, 10), NULL, NULL, XLTW_None);
+	}
+}
+
+static bool
+is_one_of(VirtualTransactionId one, const VirtualTransactionId *list, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (VirtualTransactionIdEquals(one, list[i]))
+			return true;
+	}
+	return false;
 }
 
 /*
  * Wait for all other transactions of this database that run now, but for those
- * that only vacuum or build an index.
+ * that only vacuum or build an index, or have seen no flag and wait themselves.
  */
 static void
 wait_for_running(const char *name)
 {
 	VirtualTransactionId *running;
+	VirtualTransactionId *unaware;
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), migspec_lock_retry_deadline);
 	int			level = NewGUCNestLevel();
 	int			n;
+	int			nunaware;
 
-	(void) set_config_option("lock_timeout", psprintf("%d", migspec_lock_retry_deadline),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	running = GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
 									PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &n);
+	unaware = migspec_unaware(&nunaware);
 	PG_TRY();
 	{
 		for (int i = 0; i < n; i++)
+		{
+			if (is_one_of(running[i], unaware, nunaware))
+				continue;
+			wait_until(deadline);
 			(void) VirtualXactLock(running[i], true);
-		wait_for_prepared();
+		}
+		wait_for_prepared(deadline);
 	}
 	PG_CATCH();
 	{
@@ -271,14 +306,17 @@ make_move(Move *move, const char *percent)
 	const char *name = before->row->name;
 	int			low = migspec_stage_position(before->form, move->stage);
 	int64		stamp;
+	bool		waits;
 
 	check_phase(before, move->stage);
 	if (move->next != MIGSPEC_STAGE_NONE)
 		check_phase(before, move->next);
+	waits = migspec_flag_begin_wait();
 	settle_for(before, low, Max(low, migspec_stage_position(before->form, move->next)));
 
 	migspec_migration_lock(before->migration->id);
 	stamp = migspec_flag_begin_change();
+	migspec_flag_end_wait(waits);
 	move->flag = load_attached(name);
 	check_unchanged(before, move->flag);
 	move->flag->seen_low = before->seen_low;
@@ -379,11 +417,14 @@ migspec_stage_settle(const char *name)
 {
 	StagedFlag *flag = load_attached(name);
 	int			low = migspec_stage_position(flag->form, flag->row->stage);
+	bool		waits;
 
 	if (flag->row->next_stage == MIGSPEC_STAGE_NONE &&
 		flag->seen_low == low && flag->seen_high == low)
 		return;
+	waits = migspec_flag_begin_wait();
 	settle(flag);
+	migspec_flag_end_wait(waits);
 	(void) migspec_catalog_sql("UPDATE migspec.flag SET seen_low = $2, seen_high = $3"
 							   " WHERE name = $1 AND moved = $4::text::xid8",
 							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name), MIGSPEC_INT4(flag->seen_low),
@@ -412,7 +453,8 @@ load_migration(const char *name)
 
 /*
  * migspec_stage_attach -- see stage.h.  What transactions have seen of the flag
- * so far, they can have seen on or off.
+ * so far, they can have seen on or off.  A plan goes: it took users to "on", and
+ * its check, which was another owner's, would run as the new one.
  */
 void
 migspec_stage_attach(const char *name, const char *migration_name, int form)
@@ -444,6 +486,7 @@ migspec_stage_attach(const char *name, const char *migration_name, int form)
 											  MIGSPEC_TEXT(migration_name),
 											  MIGSPEC_DATUM(REGROLEOID, ObjectIdGetDatum(migration->owner), false),
 											  MIGSPEC_INT8(stamp)));
+	(void) migspec_catalog_sql("DELETE FROM migspec.flag_plan WHERE flag = $1", MIGSPEC_PARAMS(MIGSPEC_TEXT(name)));
 	record(flag->row, migration, "off", stamp);
 }
 

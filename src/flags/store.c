@@ -25,6 +25,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -35,25 +37,47 @@
 #include "base/errors.h"
 #include "base/sqlutil.h"
 #include "catalog/event.h"
+#include "catalog/migration.h"
+#include "flags/program.h"
 #include "flags/stage.h"
 #include "flags/store.h"
 
 #define JSONB_PARAM(j) MIGSPEC_DATUM(JSONBOID, JsonbPGetDatum(j), false)
 
+/* see store.h */
+bool
+migspec_flag_begin_wait(void)
+{
+	if (IsolationUsesXactSnapshot() || migspec_flag_looked())
+		return false;
+	migspec_unaware_begin();
+	return true;
+}
+
+/* see store.h */
+void
+migspec_flag_end_wait(bool begun)
+{
+	if (begun)
+		migspec_unaware_end();
+}
+
 /*
- * migspec_flag_begin_change -- see flags.h.
+ * migspec_flag_begin_change -- see store.h.
  */
 int64
 migspec_flag_begin_change(void)
 {
 	MigspecIdentity saved;
 	int64		stamp = 0;
+	bool		waits = migspec_flag_begin_wait();
 
 	migspec_catalog_begin(&saved);
 	if (migspec_sql("UPDATE migspec.flag_generation"
 					" SET stamp = nextval('migspec.flag_stamp') RETURNING stamp", 0, NULL) == 1)
 		stamp = migspec_spi_int8(0, "stamp");
 	migspec_catalog_end(&saved);
+	migspec_flag_end_wait(waits);
 
 	/*
 	 * others may act on it as soon as they see it, so a crash must not undo
@@ -86,6 +110,25 @@ require_create(void)
 			 errmsg("permission denied to create a flag"),
 			 errdetail("It takes the right to create in the database."),
 			 errhint("GRANT CREATE ON DATABASE gives it.")));
+}
+
+/*
+ * Whoever imports locks out other changes, even if his document has none: it
+ * takes the right to create flags, or some that are his.
+ */
+static void
+require_import(void)
+{
+	MigspecIdentity saved;
+	bool		owns;
+
+	migspec_catalog_begin(&saved);
+	owns = migspec_sql("SELECT FROM (SELECT owner FROM migspec.flag UNION SELECT owner FROM migspec.flag_segment) AS o"
+					   " WHERE pg_has_role($1, o.owner, 'USAGE') LIMIT 1",
+					   MIGSPEC_PARAMS(MIGSPEC_DATUM(OIDOID, ObjectIdGetDatum(saved.userid), false))) > 0;
+	migspec_catalog_end(&saved);
+	if (!owns)
+		require_create();
 }
 
 static void
@@ -189,6 +232,18 @@ record(const char *event, const char *name, int64 stamp, const char *detail, con
 }
 
 /*
+ * What was counted and compared goes with its flag; what came too late, before
+ * there is another one of its name.
+ */
+static void
+forget_findings(const char *name)
+{
+	(void) migspec_catalog_sql("WITH c AS (DELETE FROM migspec.flag_count WHERE flag = $1)"
+							   " DELETE FROM migspec.flag_mismatch WHERE flag = $1",
+							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name)));
+}
+
+/*
  * migspec_flag_put -- see store.h.
  */
 void
@@ -196,22 +251,27 @@ migspec_flag_put(Jsonb *feature, int64 stamp)
 {
 	char	   *name = document_field(feature, "name");
 	MigspecFlagRow *row;
+	bool		changed;
 
 	check_document("flag", name, migspec_flag_problems(feature), NIL);
 	row = migspec_flag_require(name, true);
 	if (row == NULL)
+	{
 		require_create();
+		forget_findings(name);
+	}
 	else
 		migspec_stage_check_change(row, feature);
 	check_document("flag", name, NIL, migspec_flag_warnings(feature));
-	(void) migspec_catalog_sql("INSERT INTO migspec.flag AS f (name, document, stamp, owner)"
-							   " VALUES ($1, $2, $3, $4)"
-							   " ON CONFLICT (name) DO UPDATE SET document = excluded.document,"
-							   " stamp = excluded.stamp, changed_at = now()"
-							   " WHERE f.document <> excluded.document",
-							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name), JSONB_PARAM(feature), MIGSPEC_INT8(stamp),
-											  MIGSPEC_DATUM(REGROLEOID, ObjectIdGetDatum(GetUserId()), false)));
-	record(row ? "flag_changed" : "flag_created", name, stamp, NULL, NULL);
+	changed = migspec_catalog_sql("INSERT INTO migspec.flag AS f (name, document, stamp, owner)"
+								  " VALUES ($1, $2, $3, $4)"
+								  " ON CONFLICT (name) DO UPDATE SET document = excluded.document,"
+								  " stamp = excluded.stamp, changed_at = now()"
+								  " WHERE f.document <> excluded.document",
+								  MIGSPEC_PARAMS(MIGSPEC_TEXT(name), JSONB_PARAM(feature), MIGSPEC_INT8(stamp),
+												 MIGSPEC_DATUM(REGROLEOID, ObjectIdGetDatum(GetUserId()), false))) > 0;
+	if (changed)
+		record(row ? "flag_changed" : "flag_created", name, stamp, NULL, NULL);
 }
 
 /*
@@ -223,10 +283,9 @@ migspec_flag_drop(const char *name, int64 stamp)
 	MigspecFlagRow *row = migspec_flag_require(name, false);
 
 	migspec_stage_check_drop(row);
-	(void) migspec_catalog_sql("WITH f AS (DELETE FROM migspec.flag WHERE name = $1),"
-							   " c AS (DELETE FROM migspec.flag_count WHERE flag = $1)"
-							   " DELETE FROM migspec.flag_mismatch WHERE flag = $1",
+	(void) migspec_catalog_sql("DELETE FROM migspec.flag WHERE name = $1",
 							   MIGSPEC_PARAMS(MIGSPEC_TEXT(name)));
+	forget_findings(name);
 	record("flag_dropped", name, stamp, NULL, NULL);
 }
 
@@ -247,18 +306,18 @@ migspec_flag_set_rollout(const char *name, const char *percent, int64 stamp)
 					   "WITH place AS (SELECT (s.ordinality - 1)::text AS number,"
 					   "   CASE s.value ->> 'name' WHEN 'flexibleRollout' THEN 'rollout' ELSE 'percentage' END AS parameter"
 					   "  FROM migspec.flag AS f,"
-					   "   jsonb_array_elements(coalesce(f.document -> 'strategies', '[]')) WITH ORDINALITY AS s"
+					   "   jsonb_array_elements(" MIGSPEC_JSON("f.document -> 'strategies'", "[]") ") WITH ORDINALITY AS s"
 					   "  WHERE f.name = $1 AND s.value ->> 'name' IN ('flexibleRollout', 'gradualRollout',"
 					   "   'gradualRolloutUserId', 'gradualRolloutSessionId', 'gradualRolloutRandom')"
 					   "  ORDER BY s.ordinality LIMIT 1)"
 					   "UPDATE migspec.flag SET stamp = $3, changed_at = now(), document ="
 					   " CASE WHEN EXISTS (SELECT FROM place) THEN"
 					   "  (SELECT jsonb_set(jsonb_set(document, ARRAY['strategies', p.number, 'parameters'],"
-					   "    coalesce(document #> ARRAY['strategies', p.number, 'parameters'], '{}')),"
+					   "    " MIGSPEC_JSON("document #> ARRAY['strategies', p.number, 'parameters']", "{}") "),"
 					   "    ARRAY['strategies', p.number, 'parameters', p.parameter], to_jsonb($2))"
 					   "   FROM place AS p)"
 					   " ELSE jsonb_set(document, ARRAY['strategies'],"
-					   "  coalesce(document -> 'strategies', '[]') || jsonb_build_array(jsonb_build_object("
+					   "  " MIGSPEC_JSON("document -> 'strategies'", "[]") " || jsonb_build_array(jsonb_build_object("
 					   "   'name', 'flexibleRollout', 'parameters', jsonb_build_object("
 					   "    'rollout', $2, 'stickiness', 'default', 'groupId', $1)))) END"
 					   " WHERE name = $1 RETURNING document",
@@ -269,13 +328,26 @@ migspec_flag_set_rollout(const char *name, const char *percent, int64 stamp)
 	record("flag_rollout", name, stamp, "percent", percent);
 }
 
+/* The id of a segment, which can be written in many ways; NULL if it is none */
+static char *
+segment_id(Jsonb *document, const char *field)
+{
+	char	   *text = document_field(document, field);
+	double		id;
+
+	if (text == NULL || !migspec_flag_parse_number(migspec_flag_text(text, strlen(text)), &id) ||
+		id != rint(id) || id < 0 || id > PG_INT32_MAX)
+		return NULL;
+	return psprintf("%d", (int) id);
+}
+
 static void
 put_segment(Jsonb *segment, int64 stamp)
 {
-	char	   *id = document_field(segment, "id");
+	char	   *id = segment_id(segment, "id");
 	MigspecIdentity saved;
 
-	check_document("segment", id, migspec_segment_problems(segment), NIL);
+	check_document("segment", document_field(segment, "id"), migspec_segment_problems(segment), NIL);
 	require_create();
 	migspec_catalog_begin(&saved);
 	if (migspec_sql("SELECT owner::oid AS owner FROM migspec.flag_segment WHERE id = $1::integer",
@@ -391,7 +463,7 @@ import_state(Jsonb *state, bool replace, int64 stamp)
 	foreach(lc, segments)
 	{
 		put_segment(lfirst(lc), stamp);
-		ids = lappend(ids, document_field(lfirst(lc), "id"));
+		ids = lappend(ids, segment_id(lfirst(lc), "id"));
 	}
 	touch_segments(stamp);
 	foreach(lc, features)
@@ -435,7 +507,7 @@ event_segment_updated(Jsonb *event, int64 stamp)
 static void
 event_segment_removed(Jsonb *event, int64 stamp)
 {
-	remove_segment(document_field(event, "segmentId"));
+	remove_segment(segment_id(event, "segmentId"));
 	touch_segments(stamp);
 }
 
@@ -495,6 +567,7 @@ migspec_flag_import(Jsonb *document, bool replace)
 				 errmsg("malformed document of flags"),
 				 errdetail("$: must be an object with \"features\" or \"events\"."),
 				 errhint("A single feature goes to migspec_flag_put.")));
+	require_import();
 	stamp = migspec_flag_begin_change();
 	if (member_of(document, "events") == NULL)
 		return import_state(document, replace, stamp);

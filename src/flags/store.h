@@ -12,6 +12,10 @@
 
 #include "flags/flags.h"
 
+/* SQL: what a null, of SQL or of JSON, stands for: an empty array or object */
+#define MIGSPEC_JSON(value, empty) \
+	"coalesce(nullif(" value ", 'null'), '" empty "')"
+
 /* a row of migspec.flag, as its owner may know it */
 typedef struct MigspecFlagRow
 {
@@ -29,6 +33,14 @@ typedef struct MigspecFlagRow
  * gives the stamp of the new generation, which goes to all that is changed.
  */
 extern int64 migspec_flag_begin_change(void);
+
+/*
+ * While a change waits for its turn: whoever waits for the transactions that may
+ * have seen a flag passes over this one, if it has seen none, and sees the
+ * present of each from now on.  "Begin" says whether to call "end".
+ */
+extern bool migspec_flag_begin_wait(void);
+extern void migspec_flag_end_wait(bool begun);
 
 /*
  * The flag, for somebody who may change it: error MG603 if the current user may

@@ -284,7 +284,7 @@ migspec_flag_parse_number(FlagText text, double *number)
 
 	text = migspec_flag_trim(text);
 
-	if (text.length == 0 || text.length >= (int) sizeof(buffer) ||
+	if (text.length <= 0 || text.length >= (int) sizeof(buffer) ||
 		memchr(text.bytes, 'x', text.length) || memchr(text.bytes, 'X', text.length))
 		return false;
 	memcpy(buffer, text.bytes, text.length);
@@ -294,20 +294,33 @@ migspec_flag_parse_number(FlagText text, double *number)
 }
 
 /*
- * A date and time in ISO 8601; none of the words that the type knows as well.
+ * Parse a date with a time zone (which goes to "tz"), or one without (NULL).
  */
-bool
-migspec_flag_parse_date(FlagText text, TimestampTz *date)
+static bool
+decode_date(const char *text, int *tz, TimestampTz *date)
 {
-	char		buffer[MAXDATELEN + 1];
 	char		work[MAXDATELEN + MAXDATEFIELDS];
 	char	   *field[MAXDATEFIELDS];
 	int			ftype[MAXDATEFIELDS];
 	int			nf;
 	int			dtype;
-	int			tz = 0;
 	struct pg_tm tm;
 	fsec_t		fsec;
+
+	return ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
+		migspec_DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, tz) == 0 &&
+		dtype == DTK_DATE && tm2timestamp(&tm, fsec, tz, date) == 0;
+}
+
+/*
+ * A date and time in ISO 8601; none of the words that the type knows as well.
+ * Without a time zone it is in UTC, whatever the session's is.
+ */
+bool
+migspec_flag_parse_date(FlagText text, TimestampTz *date)
+{
+	char		buffer[MAXDATELEN + 1];
+	int			tz = 0;
 
 	text = migspec_flag_trim(text);
 
@@ -317,9 +330,7 @@ migspec_flag_parse_date(FlagText text, TimestampTz *date)
 	buffer[text.length] = '\0';
 	if (strspn(buffer, "0123456789") != 4 || buffer[4] != '-')
 		return false;
-	return ParseDateTime(buffer, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
-		migspec_DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 &&
-		dtype == DTK_DATE && tm2timestamp(&tm, fsec, &tz, date) == 0;
+	return decode_date(buffer, NULL, date) || decode_date(buffer, &tz, date);
 }
 
 /* One number of a version, at the start of the rest: no leading zeros */
@@ -475,7 +486,7 @@ migspec_flag_parse_range(FlagText text, FlagRange *range)
 
 	text = migspec_flag_trim(text);
 
-	if (text.length == 0 || text.length >= (int) sizeof(buffer))
+	if (text.length <= 0 || text.length >= (int) sizeof(buffer))
 		return false;
 	memcpy(buffer, text.bytes, text.length);
 	buffer[text.length] = '\0';

@@ -82,8 +82,9 @@ COMMENT ON PROCEDURE @extschema@.migspec_flag_move(text, text)
 	IS 'move all users to a stage, one stage after the other; waits for transactions that still see an earlier one';
 
 /*
- * What flags were asked, and what comparisons found; written by the scheduler.
- * No foreign key: whoever adds here must not wait for who drops the flag.
+ * What flags were asked, and what comparisons found; written by the scheduler,
+ * and by those who compare.  No foreign keys: whoever adds here must not wait
+ * for who drops the flag, nor fail because it is gone.
  */
 CREATE TABLE migspec.flag_count (
 	flag		text COLLATE "C" PRIMARY KEY,
@@ -97,7 +98,7 @@ CREATE TABLE migspec.flag_count (
 COMMENT ON TABLE migspec.flag_count IS 'what migration flags and flags with a plan were asked, and what comparisons found';
 
 CREATE TABLE migspec.flag_mismatch (
-	flag		text COLLATE "C" NOT NULL REFERENCES migspec.flag (name) ON UPDATE CASCADE ON DELETE CASCADE,
+	flag		text COLLATE "C" NOT NULL,
 	at			timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	key			text,
 	stage		text NOT NULL,

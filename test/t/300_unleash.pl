@@ -109,6 +109,24 @@ foreach my $specification (@specifications)
 }
 is($db->selectrow_array('SELECT migspec_flag_specification()'), '6.1.0', 'the version is told');
 
+# Buckets are those of UTF-8, whatever the encoding of the database is, unless
+# nobody knows it.
+foreach my $encoding (qw(UTF8 LATIN1 EUC_KR SQL_ASCII))
+{
+	my $name = lc $encoding;
+	$db->do("CREATE DATABASE $name ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+	my $other = connect_to($node, $name);
+	$other->do('CREATE EXTENSION migspec');
+	my ($bucket, $variant) = $other->selectrow_array(
+		$encoding eq 'EUC_KR'
+		? q{SELECT migspec_flag_bucket('grp', U&'\03A942'), migspec_flag_variant_bucket('grp', U&'\03A942', 1000)}
+		: $encoding eq 'SQL_ASCII'
+		? q{SELECT migspec_flag_bucket('grp', E'\xC3\xA9'), migspec_flag_variant_bucket('grp', E'\xC3\xA9', 1000)}
+		: q{SELECT migspec_flag_bucket('grp', U&'\00E9'), migspec_flag_variant_bucket('grp', U&'\00E9', 1000)});
+	is("$bucket $variant", $encoding eq 'EUC_KR' ? '22 772' : '61 172', "buckets in $encoding");
+	$other->disconnect;
+}
+
 $_->disconnect foreach $db, $there, $parallel;
 $standby->stop;
 $node->stop;

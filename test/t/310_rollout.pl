@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use DBD::Pg ':async';
 use MigspecTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -88,6 +89,27 @@ $db->do(q{CALL migspec_run('m', 'verified')});
 $db->do(q{SELECT migspec_flag_put('{"name": "store", "strategies": [{"name": "gradualRollout",
 	"parameters": {"percentage": "0", "groupId": "new_memory_store"}}]}')});
 $db->do(q{SELECT migspec_flag_attach('store', 'm')});
+$db->do(q{CALL migspec_flag_move('store', 'shadow')});
+$db->do(q{SELECT migspec_flag_advance('store')});
+
+# A move waits for all together no longer than it may.
+$db->do(q{SELECT migspec_flag_retreat('store')});
+my @slow = map { connect_to($node) } 1 .. 2;
+$slow[$_]->do("SELECT pg_sleep($_ + 1)", { pg_async => PG_ASYNC }) foreach 0, 1;
+wait_for('two transactions', sub {
+	$db->selectrow_array(q{SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND state = 'active'}) == 2 });
+foreach my $deadline ('1500ms', '0')
+{
+	$db->do("SET migspec.lock_retry_deadline = '$deadline'");
+	ok(!defined eval { $db->do(q{CALL migspec_flag_move('store', 'off')}); 1 }, "within $deadline a move cannot be made");
+	is($db->state, 'MG401', 'and says so');
+}
+$db->do('RESET migspec.lock_retry_deadline');
+foreach my $slow (@slow)
+{
+	$slow->pg_result;
+	$slow->disconnect;
+}
 $db->do(q{CALL migspec_flag_move('store', 'shadow')});
 $db->do(q{SELECT migspec_flag_advance('store')});
 
@@ -177,6 +199,35 @@ $other->commit;
 wait_for('the plan to go on', sub { plan_of('zzz')->{state} eq 'done' });
 pass('and goes on afterwards');
 
+# A flag that is gone leaves its place to others, in the table of those that are
+# counted: there are 1024.
+foreach my $turn (1, 2)
+{
+	$db->do(q{DO $$ BEGIN FOR i IN 1 .. 700 LOOP
+		PERFORM migspec_flag_put(jsonb_build_object('name', 'many' || i)); END LOOP; END $$});
+	$db->do(q{UPDATE migspec.flag SET sample = stamp WHERE name ~ '^many'});
+	$db->do(q{SELECT migspec_flag_enabled('many' || i, '1') FROM generate_series(1, 700) AS i});
+	wait_for('the counts', sub {
+		$db->selectrow_array(q{SELECT coalesce(sum(evaluations_on), 0) FROM migspec.flag_counts WHERE flag ~ '^many'}) == 700; });
+	pass("700 flags are counted, turn $turn");
+	$db->do(q{SELECT migspec_flag_drop('many' || i) FROM generate_series(1, 700) AS i});
+	sleep 1;
+}
+
+# A dump is being restored: nothing moves before the numbers of events are there.
+$db->do('CREATE DATABASE restored');
+my $restored = connect_to($node, 'restored');
+$restored->do('CREATE EXTENSION migspec');
+$restored->do(q{INSERT INTO migspec.flag (name, document, stamp, owner) VALUES ('f', '{"name": "f"}', 1, current_user::regrole)});
+$restored->do(q{INSERT INTO migspec.flag_plan (flag, plan, author_search_path, step, stamp)
+	VALUES ('f', '{"steps": [{"percent": 1}, {"percent": 2}]}', '', 1, 1)});
+sleep 1;
+is($restored->selectrow_array('SELECT count(*) FROM migspec.event'), 0, 'no plan moves during a restore');
+$restored->do(q{SELECT setval('migspec.event_id_seq', 1000)});
+wait_for('the plan to go on', sub { $restored->selectrow_array(q{SELECT state FROM migspec.flag_plans}) eq 'done' });
+is($restored->selectrow_array('SELECT min(id) FROM migspec.event'), 1001, 'it goes on afterwards');
+$restored->disconnect;
+
 # Promotion: the standby goes on where the primary was.
 $node->backup('now');
 my $standby = PostgreSQL::Test::Cluster->new('rollout_standby');
@@ -193,6 +244,14 @@ pass('a plan goes on after a failover');
 
 kill 'TERM', @traffic;
 waitpid $_, 0 foreach @traffic;
+
+# Without workers a plan does not go on, so it says so.
+$db->disconnect;
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$standby->restart;
+$db = connect_to($standby);
+ok(!defined eval { $db->do(q{SELECT migspec_flag_plan_resume('store')}); 1 } && $db->state eq 'MG402',
+	'without workers no plan is resumed');
 $db->disconnect;
 $standby->stop;
 done_testing();

@@ -256,6 +256,41 @@ $a->do("SELECT migspec_flag_drop('f')");
 is($a->selectrow_array("SELECT migspec_flag_enabled('f', '1')"), 0, 'a flag that was dropped is off');
 is($a->selectrow_array('SELECT n FROM wrong'), 0, 'for everybody');
 
+# Another extension of the same name: its stamps are the same ones again.
+$node->safe_psql('postgres', 'CREATE DATABASE again');
+my $again = connect_to($node, 'again');
+$again->do('CREATE EXTENSION migspec');
+$again->do(q{SELECT migspec_flag_put('{"name": "f"}')});
+is($again->selectrow_array("SELECT migspec_flag_enabled('f', '1')"), 1, 'a flag is on');
+$again->do('DROP EXTENSION migspec CASCADE');
+$again->do('CREATE EXTENSION migspec');
+$again->do(q{SELECT migspec_flag_put('{"name": "f", "enabled": false}')});
+is($again->selectrow_array("SELECT migspec_flag_enabled('f', '1')"), 0, 'another one of its name is off');
+$again->disconnect;
+
+# A dump brings rows without a change.
+my $dump = $node->basedir . '/flags.dump';
+my $restored = connect_to($node, 'postgres');
+$restored->do('CREATE DATABASE restored');
+$restored->disconnect;
+$a->do(q{SELECT migspec_flag_put('{"name": "f", "strategies": [{"name": "default", "segments": [1]}]}')});
+$node->command_ok([ 'pg_dump', '--format=custom', '--file', $dump, '--dbname', $node->connstr('postgres') ], 'dump');
+$node->command_ok([ 'pg_restore', '--section=pre-data', '--dbname', $node->connstr('restored'), $dump ], 'restore');
+$restored = connect_to($node, 'restored');
+sub all_answers
+{
+	my ($db) = @_;
+	return $db->selectrow_array("SELECT string_agg(g::text, ',') FROM generate_series(1, 40) AS g WHERE migspec_flag_enabled('f', g::text)");
+}
+is(all_answers($restored), undef, 'a flag that is not there yet is off');
+foreach my $table (qw(flag flag_segment))
+{
+	$node->command_ok([ 'pg_restore', '--section=data', "--table=$table", '--schema=migspec', '--dbname', $node->connstr('restored'), $dump ],
+		"restore $table");
+	is(all_answers($restored), $table eq 'flag' ? undef : all_answers($a), "the session sees what $table brings");
+}
+$restored->disconnect;
+
 $_->disconnect foreach $a, $b;
 $node->stop;
 done_testing();

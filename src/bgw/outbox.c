@@ -27,13 +27,12 @@
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "base/shared_area.h"
 #include "bgw/bgw.h"
 #include "bgw/outbox.h"
 #include "bgw/shmem.h"
@@ -64,33 +63,11 @@ typedef struct Outbox
 
 static Outbox *outbox = NULL;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-
 static void
-shmem_request(void)
+start(void *area, LWLock *lock, bool is_new)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-	RequestAddinShmemSpace(sizeof(Outbox));
-	RequestNamedLWLockTranche("migspec_outbox", 1);
-}
-
-static void
-shmem_startup(void)
-{
-	bool		found;
-
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	outbox = ShmemInitStruct("migspec outbox", sizeof(Outbox), &found);
-	if (!found)
-	{
-		memset(outbox, 0, sizeof(Outbox));
-		outbox->lock = &(GetNamedLWLockTranche("migspec_outbox"))->lock;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	outbox = area;
+	outbox->lock = lock;
 }
 
 /*
@@ -99,10 +76,7 @@ shmem_startup(void)
 void
 migspec_outbox_init(void)
 {
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = shmem_startup;
+	migspec_shared_area("migspec_outbox", sizeof(Outbox), start);
 }
 
 /*

@@ -48,11 +48,11 @@
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/shared_area.h"
 #include "bgw/shmem.h"
 
 #define MAX_POKES			32
@@ -113,9 +113,6 @@ static Shared *shared = NULL;
 static MigspecSlotRef my_ref;
 static bool attached = false;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-
 /*
  * Every worker needs one of the server's worker slots, and some slots are
  * kept for a while by workers that have ended.
@@ -134,33 +131,11 @@ shared_size(void)
 }
 
 static void
-shmem_request(void)
+start(void *area, LWLock *lock, bool is_new)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-
-	RequestAddinShmemSpace(shared_size());
-	RequestNamedLWLockTranche("migspec", 1);
-}
-
-static void
-shmem_startup(void)
-{
-	bool		found;
-
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-
-	shared = NULL;
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("migspec", shared_size(), &found);
-	if (!found)
-	{
-		memset(shared, 0, shared_size());
-		shared->lock = &(GetNamedLWLockTranche("migspec"))->lock;
-		shared->nslots = slot_count();
-	}
-	LWLockRelease(AddinShmemInitLock);
+	shared = area;
+	shared->lock = lock;
+	shared->nslots = slot_count();
 }
 
 /*
@@ -169,10 +144,7 @@ shmem_startup(void)
 void
 migspec_shmem_init(void)
 {
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = shmem_startup;
+	migspec_shared_area("migspec", shared_size(), start);
 }
 
 /* Is there shared memory, that is, was the library preloaded? */

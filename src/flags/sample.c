@@ -31,12 +31,10 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "base/shared_area.h"
 #include "flags/sample.h"
 
 #define PLACES		1024
@@ -51,43 +49,23 @@ static Place *places = NULL;
 static HTAB *samples = NULL;	/* of MigspecSample, by id */
 static MigspecSample *listed = NULL;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-
 static void
-shmem_request(void)
+start(void *area, LWLock *lock, bool is_new)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-	RequestAddinShmemSpace(sizeof(Place) * PLACES);
-}
-
-static void
-shmem_startup(void)
-{
-	bool		found;
-
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	places = ShmemInitStruct("migspec samples", sizeof(Place) * PLACES, &found);
-	for (int i = 0; i < PLACES && !found; i++)
+	places = area;
+	for (int i = 0; i < PLACES && is_new; i++)
 	{
 		pg_atomic_init_u64(&places[i].key, 0);
 		for (int j = 0; j < MIGSPEC_COUNTS; j++)
 			pg_atomic_init_u64(&places[i].counts[j], 0);
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 /* see sample.h */
 void
 migspec_sample_shmem_init(void)
 {
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = shmem_startup;
+	migspec_shared_area("migspec_samples", sizeof(Place) * PLACES, start);
 }
 
 /*

@@ -30,10 +30,9 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "trigger/tally.h"
+
+#include "base/shared_area.h"
 
 #define PLACES		256
 
@@ -48,44 +47,24 @@ PG_FUNCTION_INFO_V1(migspec_conflicts_pending);
 
 static Place *places = NULL;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-
 static void
-shmem_request(void)
+start(void *area, LWLock *lock, bool is_new)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-	RequestAddinShmemSpace(sizeof(Place) * PLACES);
-}
-
-static void
-shmem_startup(void)
-{
-	bool		found;
-
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	places = ShmemInitStruct("migspec tallies", sizeof(Place) * PLACES, &found);
-	for (int i = 0; i < PLACES && !found; i++)
+	places = area;
+	for (int i = 0; i < PLACES && is_new; i++)
 	{
 		pg_atomic_init_u64(&places[i].table, 0);
 		pg_atomic_init_u64(&places[i].operation, 0);
 		for (int j = 0; j < MIGSPEC_TALLIES; j++)
 			pg_atomic_init_u64(&places[i].counts[j], 0);
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 /* see tally.h */
 void
 migspec_tally_init(void)
 {
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = shmem_startup;
+	migspec_shared_area("migspec_tallies", sizeof(Place) * PLACES, start);
 }
 
 static uint64

@@ -35,10 +35,9 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 
+#include "base/shared_area.h"
 #include "usage/usage.h"
 
 /* keys in the whole cluster; a key more is not counted, and that is told */
@@ -67,18 +66,6 @@ typedef struct Store
 
 static Store *store = NULL;
 
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-
-static void
-shmem_request(void)
-{
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-	RequestAddinShmemSpace(sizeof(Store));
-	RequestNamedLWLockTranche("migspec_usage", 1);
-}
-
 static void
 clear(Place *place)
 {
@@ -93,24 +80,14 @@ clear(Place *place)
 }
 
 static void
-shmem_startup(void)
+start(void *area, LWLock *lock, bool is_new)
 {
-	bool		found;
-
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	store = ShmemInitStruct("migspec usage", sizeof(Store), &found);
-	if (!found)
-	{
-		store->lock = &(GetNamedLWLockTranche("migspec_usage"))->lock;
-		store->used = 0;
-		store->full = false;
-		store->overflow = false;
-		for (int i = 0; i < MAX_PLACES; i++)
-			clear(&store->places[i]);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	store = area;
+	if (!is_new)
+		return;
+	store->lock = lock;
+	for (int i = 0; i < MAX_PLACES; i++)
+		clear(&store->places[i]);
 }
 
 /*
@@ -119,10 +96,7 @@ shmem_startup(void)
 void
 migspec_usage_shmem_init(void)
 {
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = shmem_request;
-	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = shmem_startup;
+	migspec_shared_area("migspec_usage", sizeof(Store), start);
 }
 
 bool

@@ -345,7 +345,7 @@ was_table(const MigspecWorld *world, const char *name)
 {
 	ListCell   *lc;
 
-	foreach(lc, world->tables)
+	foreach(lc, migspec_world_named(world, name))
 	{
 		if (strcmp(((MigspecWorldTable *) lfirst(lc))->name, name) == 0)
 			return true;

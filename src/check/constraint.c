@@ -517,6 +517,7 @@ migspec_alter_add_key_using(MigspecAlter *alter, MigspecAltered *altered,
 					 errmsg("relation \"%s\" already exists", new->conname)));
 		old = MemoryContextSwitchTo(table->world->context);
 		index->name = pstrdup(new->conname);
+		migspec_world_note_name(table, index->name);
 		MemoryContextSwitchTo(old);
 	}
 	refuse_duplicate(table, index->name);

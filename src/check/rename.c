@@ -85,6 +85,7 @@ rename_index(MigspecStatement *stmt, RenameStmt *rename, MigspecWorldIndex *inde
 			constraint->name = world_string(stmt, rename->newname);
 	}
 	index->name = world_string(stmt, rename->newname);
+	migspec_world_note_name(index->table, index->name);
 }
 
 /*
@@ -146,6 +147,7 @@ rename_relation(MigspecStatement *stmt, RenameStmt *rename)
 	if (OidIsValid(table->row_type))
 		migspec_script_creates(stmt, rename->newname);
 	table->name = world_string(stmt, rename->newname);
+	migspec_world_note_name(table, table->name);
 }
 
 /*
@@ -271,14 +273,17 @@ rename_constraint(MigspecStatement *stmt, RenameStmt *rename)
 			MigspecWorldConstraint *inherited =
 			migspec_world_constraint(lfirst(cell), rename->subname);
 
-			if (inherited != NULL)
-				inherited->name = world_string(stmt, rename->newname);
+			if (inherited == NULL)
+				continue;
+			inherited->name = world_string(stmt, rename->newname);
+			migspec_world_note_name(inherited->table, inherited->name);
 		}
 	}
 	fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, table,
 							  psprintf("constraint %s", rename->subname));
 	fact->detail = rename->newname;
 	constraint->name = world_string(stmt, rename->newname);
+	migspec_world_note_name(table, constraint->name);
 	if (constraint->index != NULL)
 		constraint->index->name = constraint->name;
 }
@@ -396,6 +401,7 @@ rename_type(MigspecStatement *stmt, RenameStmt *rename)
 		{
 			migspec_lock_target(stmt, table, AccessExclusiveLock);
 			table->name = world_string(stmt, rename->newname);
+			migspec_world_note_name(table, table->name);
 		}
 	}
 	fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL,

@@ -178,6 +178,7 @@ typedef struct MigspecWorld
 	/* private to world*.c and script*.c */
 	int			patience;		/* ms: how long it may still wait for locks */
 	struct HTAB *by_oid;
+	struct HTAB *by_name;		/* see migspec_world_named() */
 	List	   *new_foreign_keys;	/* of MigspecWorldConstraint *, made by
 									 * the script */
 	int			statement;		/* the one at work; 0: none */
@@ -209,6 +210,14 @@ extern MigspecWorld *migspec_world_create(bool may_wait);
 extern MigspecWorldTable *migspec_world_find(MigspecWorld *world, const RangeVar *name);
 extern MigspecWorldTable *migspec_world_find_oid(MigspecWorld *world, Oid oid);
 extern MigspecWorldIndex *migspec_world_find_index(MigspecWorld *world, const RangeVar *name);
+
+/*
+ * Tables (List of MigspecWorldTable *) that have, or have ever had, this name,
+ * or an index or constraint of this name; so whoever gives something another
+ * name must note that.
+ */
+extern List *migspec_world_named(const MigspecWorld *world, const char *name);
+extern void migspec_world_note_name(MigspecWorldTable *table, const char *name);
 
 /* Members, by name or attno; NULL if there is none or it is dropped */
 extern MigspecWorldColumn *migspec_world_column(const MigspecWorldTable *table,

@@ -76,6 +76,7 @@ migspec_world_add_table(MigspecWorld *world, const RangeVar *name, char kind)
 	table->replica_identity = REPLICA_IDENTITY_DEFAULT;
 	table->tuples = 0;
 	world->tables = lappend(world->tables, table);
+	migspec_world_note_name(table, table->name);
 	migspec_world_created(table);
 	MemoryContextSwitchTo(old);
 	return table;
@@ -115,6 +116,7 @@ migspec_world_add_index(MigspecWorldTable *table, const char *name)
 	index->immediate = true;
 	index->valid = true;
 	table->indexes = lappend(table->indexes, index);
+	migspec_world_note_name(table, index->name);
 	MemoryContextSwitchTo(old);
 	return index;
 }
@@ -136,6 +138,7 @@ migspec_world_add_constraint(MigspecWorldTable *table, const char *name, char ty
 	con->enforced = true;
 	con->is_local = true;
 	table->constraints = lappend(table->constraints, con);
+	migspec_world_note_name(table, con->name);
 	if (type == CONSTRAINT_FOREIGN)
 		world->new_foreign_keys = lappend(world->new_foreign_keys, con);
 	MemoryContextSwitchTo(old);

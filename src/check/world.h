@@ -151,6 +151,8 @@ struct MigspecWorldTable
 	int			cached_at;		/* ... and world->names was this */
 	bool		children_known;
 	List	   *loaded_children;	/* of Oid, as in the catalog */
+	List	   *bound_quals;	/* what rows of the partition fulfil ... */
+	PartitionBoundSpec *bound_quals_of; /* ... if it has these bounds */
 	bool		sized;
 	uint64		heap_bytes;
 	uint64		index_bytes;

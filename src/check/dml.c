@@ -121,10 +121,11 @@ migspec_base_relations(MigspecWorldTable *view)
 }
 
 /*
- * A relation, and the one below it if it is a view that can be written to.
+ * A relation, and the one below it if it is a view that can be written to;
+ * "above" are the views that led here.
  */
 static void
-lock_rows(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock)
+lock_below(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, List *above)
 {
 	List	   *below;
 
@@ -132,14 +133,27 @@ lock_rows(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock)
 	migspec_check_lock(stmt, table, lock);
 	if (table->kind != RELKIND_VIEW)
 		return;
+	check_stack_depth();
+	if (list_member_ptr(above, table))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("infinite recursion detected in rules for relation \"%s\"",
+						table->name)));
+	above = lcons(table, list_copy(above));
 	below = migspec_base_relations(table);
 	if (list_length(below) == 1 || lock == RowShareLock)
 	{
 		ListCell   *cell;
 
 		foreach(cell, below)
-			lock_rows(stmt, lfirst(cell), lock);
+			lock_below(stmt, lfirst(cell), lock, above);
 	}
+}
+
+static void
+lock_rows(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock)
+{
+	lock_below(stmt, table, lock, NIL);
 }
 
 /* see statements.h */

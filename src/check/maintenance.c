@@ -16,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -280,10 +281,12 @@ migspec_analyse_refresh(MigspecStatement *stmt)
 }
 
 /*
- * A view takes all relations that it reads with it.
+ * A view takes all relations that it reads with it; "above" are the views that
+ * led here, one of which it may read itself.
  */
 static void
-lock_one(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, bool inherit)
+lock_one(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, bool inherit,
+		 List *above)
 {
 	ListCell   *cell;
 
@@ -293,13 +296,15 @@ lock_one(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, bool i
 		migspec_lock_family(stmt, table, lock, inherit);
 		return;
 	}
+	check_stack_depth();
+	above = lcons(table, list_copy(above));
 	foreach(cell, migspec_base_relations(table))
 	{
 		MigspecWorldTable *base = lfirst(cell);
 
-		if (base->kind == RELKIND_RELATION || base->kind == RELKIND_PARTITIONED_TABLE ||
-			base->kind == RELKIND_VIEW)
-			lock_one(stmt, base, lock, true);
+		if ((base->kind == RELKIND_RELATION || base->kind == RELKIND_PARTITIONED_TABLE ||
+			 base->kind == RELKIND_VIEW) && !list_member_ptr(above, base))
+			lock_one(stmt, base, lock, true, above);
 	}
 }
 
@@ -321,6 +326,6 @@ migspec_analyse_lock(MigspecStatement *stmt)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("cannot lock relation \"%s\"", table->name)));
-		lock_one(stmt, table, lock->mode, name->inh);
+		lock_one(stmt, table, lock->mode, name->inh, NIL);
 	}
 }

@@ -28,10 +28,6 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
-#include "catalog/pg_policy.h"
-#include "catalog/pg_rewrite.h"
-#include "catalog/pg_statistic_ext.h"
-#include "catalog/pg_trigger.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
@@ -42,75 +38,12 @@
 #include "check/deletion.h"
 #include "check/statements.h"
 
-/* objects that are parts of a table and locked with it when dropped */
-typedef struct PartClass
-{
-	Oid			class;
-	AttrNumber	oid;
-	Oid			index;			/* on that */
-	AttrNumber	relation;
-	LOCKMODE	lock;
-} PartClass;
-
 /* by address, of what the catalog has */
 typedef struct VictimEntry
 {
 	ObjectAddress address;
 	MigspecVictim *victim;
 } VictimEntry;
-
-static const PartClass part_classes[] = {
-	{AttrDefaultRelationId, Anum_pg_attrdef_oid, AttrDefaultOidIndexId, Anum_pg_attrdef_adrelid,
-	AccessExclusiveLock},
-	{ConstraintRelationId, Anum_pg_constraint_oid, ConstraintOidIndexId, Anum_pg_constraint_conrelid,
-	AccessExclusiveLock},
-	{PolicyRelationId, Anum_pg_policy_oid, PolicyOidIndexId, Anum_pg_policy_polrelid,
-	AccessExclusiveLock},
-	{RewriteRelationId, Anum_pg_rewrite_oid, RewriteOidIndexId, Anum_pg_rewrite_ev_class,
-	AccessExclusiveLock},
-	{StatisticExtRelationId, Anum_pg_statistic_ext_oid, StatisticExtOidIndexId,
-	Anum_pg_statistic_ext_stxrelid, ShareUpdateExclusiveLock},
-	{TriggerRelationId, Anum_pg_trigger_oid, TriggerOidIndexId, Anum_pg_trigger_tgrelid,
-	AccessExclusiveLock},
-};
-
-/* see deletion.h */
-Oid
-migspec_object_relation(Oid class, Oid object, LOCKMODE *lock)
-{
-	for (int i = 0; i < (int) lengthof(part_classes); i++)
-	{
-		const PartClass *part = &part_classes[i];
-		Relation	catalog;
-		ScanKeyData key[1];
-		SysScanDesc scan;
-		HeapTuple	tuple;
-		Oid			result = InvalidOid;
-
-		if (part->class != class)
-			continue;
-		catalog = table_open(class, AccessShareLock);
-		ScanKeyInit(&key[0], part->oid, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(object));
-		scan = systable_beginscan(catalog, part->index, true, NULL, 1, key);
-		tuple = systable_getnext(scan);
-		if (HeapTupleIsValid(tuple))
-		{
-			bool		isnull;
-
-			result = DatumGetObjectId(heap_getattr(tuple, part->relation,
-												   RelationGetDescr(catalog),
-												   &isnull));
-		}
-		systable_endscan(scan);
-		table_close(catalog, AccessShareLock);
-		*lock = part->lock;
-		return result;
-	}
-
-	*lock = NoLock;
-	return InvalidOid;
-}
 
 /* see deletion.h */
 MigspecDeletion *

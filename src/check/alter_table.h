@@ -291,6 +291,9 @@ extern void migspec_alter_add_key_using(MigspecAlter *alter, MigspecAltered *alt
 extern void migspec_alter_add_foreign_key(MigspecAlter *alter, MigspecAltered *altered,
 										  MigspecAlterStep *step);
 
+/* index.c: what the name of an index calls this column or expression */
+extern const char *migspec_index_column_name(const IndexElem *elem);
+
 /* the index that USING INDEX names; raises an error if it will not do */
 extern MigspecWorldIndex *migspec_key_index(MigspecWorldTable *table,
 											const Constraint *new);

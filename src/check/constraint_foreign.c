@@ -322,7 +322,9 @@ add_like(MigspecWorldTable *table, const MigspecWorldConstraint *like)
 	char	   *name = like->name;
 
 	if (migspec_world_constraint(table, name) != NULL)
-		name = migspec_alter_choose_name(table, name, "", false);
+		name = migspec_alter_choose_name(table, migspec_alter_join_names(like->table,
+																		 like->columns),
+										 "fkey", false);
 	constraint = migspec_world_add_constraint(table, name, CONSTRAINT_FOREIGN);
 	old = MemoryContextSwitchTo(table->world->context);
 	foreach(cell, like->columns)

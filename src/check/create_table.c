@@ -245,7 +245,7 @@ add_sequence(MigspecWorldTable *table, const MigspecWorldColumn *column)
 	RangeVar   *full = makeRangeVar(table->schema, name, -1);
 
 	full->relpersistence = table->persistence;
-	(void) migspec_world_add_table(table->world, full, RELKIND_SEQUENCE);
+	migspec_world_add_table(table->world, full, RELKIND_SEQUENCE)->owned_by = table;
 }
 
 /*
@@ -803,6 +803,8 @@ create_table(MigspecStatement *stmt, CreateStmt *create, char kind)
 		creation.table->partition_by = copyObject(create->partspec);
 		MemoryContextSwitchTo(oldcontext);
 	}
+	creation.table->drop_on_commit = create->oncommit == ONCOMMIT_DROP;
+	stmt->world->drops_on_commit |= creation.table->drop_on_commit;
 	if (create->accessMethod != NULL && kind != RELKIND_FOREIGN_TABLE)
 		creation.table->am = get_table_am_oid(create->accessMethod, false);
 	if (create->tablespacename != NULL)

@@ -235,6 +235,22 @@ migspec_deletion_add_table(MigspecDeletion *deletion, MigspecWorldTable *table)
 
 /* see deletion.h */
 void
+migspec_deletion_add_made(MigspecDeletion *deletion, const char *schema)
+{
+	ListCell   *cell;
+
+	foreach(cell, deletion->stmt->world->tables)
+	{
+		MigspecWorldTable *table = lfirst(cell);
+		MigspecVictim victim = table_victim(table);
+
+		if (!table->dropped && !OidIsValid(table->oid) && strcmp(table->schema, schema) == 0)
+			add_victim(deletion, &victim);
+	}
+}
+
+/* see deletion.h */
+void
 migspec_deletion_add_index(MigspecDeletion *deletion, MigspecWorldIndex *index)
 {
 	MigspecVictim victim = {.table = index->table,.index = index,.lock = AccessExclusiveLock};
@@ -510,7 +526,7 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 		{
 			MigspecWorldConstraint *constraint = lfirst(cell);
 			MigspecVictim of_index = {.table = victim->table,.constraint = constraint,
-			.lock = AccessExclusiveLock};
+			.lock = AccessExclusiveLock,.automatic = victim->automatic};
 
 			if (constraint->dropped || constraint->index != victim->index ||
 				OidIsValid(constraint->oid))
@@ -537,6 +553,15 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 	follow_uses(deletion, victim->table, InvalidAttrNumber);
 	if (victim->table->kind == RELKIND_SEQUENCE)
 		follow_sequence(deletion, victim->table);
+	foreach(cell, victim->table->world->tables)
+	{
+		MigspecWorldTable *sequence = lfirst(cell);
+		MigspecVictim owned = table_victim(sequence);
+
+		owned.automatic = true;
+		if (sequence->owned_by == victim->table && !sequence->dropped)
+			add_victim(deletion, &owned);
+	}
 	foreach(cell, migspec_world_referencing(victim->table))
 	{
 		MigspecWorldConstraint *constraint = lfirst(cell);
@@ -593,6 +618,28 @@ only_wanted(const MigspecDeletion *deletion)
 	return wanted;
 }
 
+/*
+ * What belongs to a table that goes, goes with it, whatever else it needs.  Of
+ * the catalog's objects its dependencies tell that.
+ */
+static void
+mark_parts(MigspecDeletion *deletion)
+{
+	ListCell   *cell;
+
+	foreach(cell, deletion->victims)
+	{
+		MigspecVictim *victim = lfirst(cell);
+		MigspecVictim table;
+
+		if (OidIsValid(victim->address.classId) || victim->automatic ||
+			(victim->constraint == NULL && victim->index == NULL && victim->column == NULL))
+			continue;
+		table = table_victim(victim->table);
+		victim->automatic = find_victim(deletion, &table) != NULL;
+	}
+}
+
 /* see deletion.h */
 void
 migspec_deletion_collect(MigspecDeletion *deletion, bool cascade)
@@ -618,6 +665,7 @@ migspec_deletion_collect(MigspecDeletion *deletion, bool cascade)
 		follow_world(deletion, victim);
 	}
 
+	mark_parts(deletion);
 	cascaded = cascade ? NULL : migspec_deletion_cascaded(deletion);
 	if (cascaded != NULL)
 		ereport(ERROR,

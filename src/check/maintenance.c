@@ -50,11 +50,21 @@ has_clustered(const MigspecWorldTable *table)
 	{
 		MigspecWorldIndex *index = lfirst(cell);
 
-		if (!index->dropped && OidIsValid(index->oid) && get_index_isclustered(index->oid))
+		if (!index->dropped && index->clustered)
 			return true;
 	}
 
 	return false;
+}
+
+/* see statements.h */
+void
+migspec_mark_clustered(MigspecWorldTable *table, const MigspecWorldIndex *index)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->indexes)
+		((MigspecWorldIndex *) lfirst(cell))->clustered = lfirst(cell) == index;
 }
 
 static bool
@@ -127,9 +137,13 @@ migspec_analyse_cluster(MigspecStatement *stmt)
 		migspec_check_lock_index(stmt, index, AccessExclusiveLock);
 	}
 	if (table->kind == RELKIND_PARTITIONED_TABLE && index != NULL)
+	{
 		cluster_parts(stmt, index);
-	else
-		rewrite_table(stmt, table, true);
+		return;
+	}
+	if (index != NULL)
+		migspec_mark_clustered(table, index);
+	rewrite_table(stmt, table, true);
 }
 
 static bool

@@ -144,6 +144,9 @@ extern void migspec_analyse_vacuum(MigspecStatement *stmt);
 extern void migspec_analyse_refresh(MigspecStatement *stmt);
 extern void migspec_analyse_lock(MigspecStatement *stmt);
 
+/* maintenance.c: CLUSTER of the table takes this index from now on; NULL: none */
+extern void migspec_mark_clustered(MigspecWorldTable *table, const MigspecWorldIndex *index);
+
 /* dml.c: the relations that a view reads, MigspecWorldTable * */
 extern List *migspec_base_relations(MigspecWorldTable *view);
 

@@ -17,6 +17,8 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
@@ -528,6 +530,27 @@ migspec_is_constrained(const MigspecWorld *world, Oid type, const TypeName *name
 												  migspec_last_name(name->names)));
 }
 
+/*
+ * The multirange type that comes with a range type.  See
+ * makeMultirangeTypeName() in catalog/pg_type.c.
+ */
+static void
+create_multirange(MigspecStatement *stmt, const CreateRangeStmt *create)
+{
+	DefElem    *option = migspec_option(create->params, "multirange_type_name");
+	const char *name = migspec_last_name(create->typeName);
+	const char *range = strstr(name, "range");
+
+	if (option != NULL)
+		name = migspec_last_name(defGetQualifiedName(option));
+	else if (range != NULL)
+		name = psprintf("%.*smulti%s", (int) (range - name), name, range);
+	else
+		name = psprintf("%.*s_multirange",
+						pg_mbcliplen(name, strlen(name), NAMEDATALEN - 12), name);
+	migspec_script_creates(stmt, name);
+}
+
 /* see check.h: CREATE TYPE in all its forms, and CREATE DOMAIN */
 void
 migspec_analyse_type(MigspecStatement *stmt)
@@ -544,6 +567,7 @@ migspec_analyse_type(MigspecStatement *stmt)
 			break;
 		case T_CreateRangeStmt:
 			names = ((CreateRangeStmt *) stmt->tree)->typeName;
+			create_multirange(stmt, (CreateRangeStmt *) stmt->tree);
 			break;
 		case T_CreateDomainStmt:
 			names = ((CreateDomainStmt *) stmt->tree)->domainname;

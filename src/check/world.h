@@ -63,6 +63,7 @@ typedef struct MigspecWorldIndex
 	bool		immediate;
 	bool		valid;
 	bool		replica_identity;
+	bool		clustered;		/* CLUSTER without a name takes this one */
 	bool		partitioned;	/* an empty shell */
 	bool		dropped;
 } MigspecWorldIndex;
@@ -129,8 +130,11 @@ struct MigspecWorldTable
 	bool		is_partition;
 	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
 	bool		is_default_partition;
+	bool		drop_on_commit; /* temporary, until the transaction ends */
 	char		user_catalog;	/* the option user_catalog_table, 'y' or 'n',
 								 * if the script sets it */
+	MigspecWorldTable *owned_by;	/* of a sequence that the script makes:
+									 * the table it goes with; or NULL */
 	List	   *uses;			/* of MigspecWorldUse *; of a view that the
 								 * script creates */
 	PartitionSpec *partition_by;	/* raw; of a partitioned table that the
@@ -173,6 +177,7 @@ typedef struct MigspecWorld
 								 * functions that the script creates */
 	List	   *new_values;		/* of char *: values of enumerations that the
 								 * transaction adds, and cannot use */
+	bool		drops_on_commit;	/* a table may be dropped on commit */
 	List	   *dropped_objects;	/* of ObjectAddress *: what else than
 									 * relations and their parts the script
 									 * has dropped; see deletion.h */
@@ -267,6 +272,9 @@ extern MigspecWorldIndex *migspec_world_add_index(MigspecWorldTable *table, cons
 extern MigspecWorldConstraint *migspec_world_add_constraint(MigspecWorldTable *table,
 															const char *name, char type);
 extern void migspec_world_drop_table(MigspecWorldTable *table);
+
+/* at the end of a transaction: those that are dropped then */
+extern void migspec_world_commit(MigspecWorld *world);
 
 /* column, and the constraints and indexes that need it */
 extern void migspec_world_drop_column(MigspecWorldTable *table, MigspecWorldColumn *column);

@@ -153,6 +153,21 @@ migspec_world_drop_table(MigspecWorldTable *table)
 	table->world->names++;
 }
 
+void
+migspec_world_commit(MigspecWorld *world)
+{
+	ListCell   *lc;
+
+	foreach(lc, world->drops_on_commit ? world->tables : NIL)
+	{
+		MigspecWorldTable *table = lfirst(lc);
+
+		if (table->drop_on_commit && !table->dropped)
+			migspec_world_drop_table(table);
+	}
+	world->drops_on_commit = false;
+}
+
 static bool
 index_needs(const MigspecWorldIndex *index, AttrNumber attno)
 {

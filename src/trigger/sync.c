@@ -570,6 +570,21 @@ synchronise_pair(SyncRow *row, SyncPair *pair)
 }
 
 /*
+ * Has the tuple a bitmap of NULLs if, and only if, it says so?  One that has
+ * not cannot be read, and whoever tries crashes.
+ */
+static pg_attribute_unused()
+bool
+is_well_formed(HeapTuple tuple)
+{
+	int			bitmap = HeapTupleHasNulls(tuple) ?
+	BITMAPLEN(HeapTupleHeaderGetNatts(tuple->t_data)) : 0;
+
+	return tuple->t_data->t_hoff == MAXALIGN(SizeofHeapTupleHeader + bitmap) &&
+		tuple->t_len >= tuple->t_data->t_hoff;
+}
+
+/*
  * The row as a new tuple, if anything of it has changed.
  */
 static HeapTuple
@@ -577,8 +592,16 @@ synchronise_row(SyncRow *row)
 {
 	TriggerData *trigdata = row->trigdata;
 	TupleTableSlot *slot = row->is_update ? trigdata->tg_newslot : trigdata->tg_trigslot;
-	int			natts = row->relation->tupdesc->natts;
+	HeapTuple	given = row->is_update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	HeapTuple	formed;
+	int			natts = slot->tts_tupleDescriptor->natts;
 
+	Assert(is_well_formed(given));
+	if (natts != row->relation->tupdesc->natts ||
+		natts != RelationGetDescr(trigdata->tg_relation)->natts)
+		elog(ERROR, "sync trigger of table \"%s\" has seen %d columns instead of %d",
+			 RelationGetRelationName(trigdata->tg_relation),
+			 row->relation->tupdesc->natts, natts);
 	slot_getallattrs(slot);
 	row->values = palloc(sizeof(Datum) * natts);
 	row->nulls = palloc(sizeof(bool) * natts);
@@ -596,9 +619,11 @@ synchronise_row(SyncRow *row)
 						  MIGSPEC_TALLY_OVERRULED, &row->relation->pairs[0].tally);
 
 	if (!row->changed)
-		return row->is_update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
-	return heap_form_tuple(RelationGetDescr(trigdata->tg_relation),
-						   row->values, row->nulls);
+		return given;
+	formed = heap_form_tuple(RelationGetDescr(trigdata->tg_relation),
+							 row->values, row->nulls);
+	Assert(is_well_formed(formed));
+	return formed;
 }
 
 /*

@@ -359,11 +359,13 @@ was_table(const MigspecWorld *world, const char *name)
 bool
 migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 {
+	const char *missing;
 	char	   *name;
 	ListCell   *lc;
 
 	if (error->message == NULL)
 		return false;
+	name = name_in_message(error->message);
 
 	/* a statement that may have created anything, see migspec_opaque() */
 	if ((error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
@@ -380,11 +382,14 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA)
 	{
+		/* of several names, the first is that of what is missing */
+		missing = name == NULL || error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION ?
+			error->message : name;
 		foreach(lc, world->new_types)
 		{
 			const char *created = lfirst(lc);
 
-			if (created[0] == '\0' || mentions_name(error->message, created))
+			if (created[0] == '\0' || mentions_name(missing, created))
 				return true;
 		}
 	}
@@ -392,7 +397,6 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 			 error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
 		return false;
 
-	name = name_in_message(error->message);
 	if (name != NULL && error->sqlerrcode == ERRCODE_UNDEFINED_TABLE &&
 		migspec_world_is_new_name(world, name) && !was_table(world, name))
 		return true;

@@ -27,8 +27,9 @@
 #include "base/compat.h"
 #include "check/alter_table.h"
 
-static void
-refuse_duplicate(const MigspecWorldTable *table, const char *name)
+/* see alter_table.h */
+void
+migspec_refuse_constraint(const MigspecWorldTable *table, const char *name)
 {
 	if (migspec_world_constraint(table, name) != NULL)
 		ereport(ERROR,
@@ -64,7 +65,7 @@ merges(const MigspecAlter *alter, const MigspecWorldTable *table, const char *na
 		return false;
 	if (old->type != CONSTRAINT_CHECK || !equal(old->expr, expr) ||
 		(!recursing && (old->is_local || (table->is_partition && !alter->creating))))
-		refuse_duplicate(table, name);
+		migspec_refuse_constraint(table, name);
 	if (old->no_inherit)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -404,7 +405,7 @@ migspec_alter_add_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_TABLE),
 					 errmsg("relation \"%s\" already exists", name)));
-		refuse_duplicate(table, name);
+		migspec_refuse_constraint(table, name);
 	}
 	if (table->kind == RELKIND_PARTITIONED_TABLE)
 		check_partition_key(&like, new);
@@ -532,7 +533,7 @@ migspec_alter_add_key_using(MigspecAlter *alter, MigspecAltered *altered,
 		migspec_world_note_name(table, index->name);
 		MemoryContextSwitchTo(old);
 	}
-	refuse_duplicate(table, index->name);
+	migspec_refuse_constraint(table, index->name);
 	index->primary |= new->contype == CONSTR_PRIMARY;
 	index->immediate = !new->deferrable;
 	(void) migspec_add_key_constraint(index, constraint_type(new));

@@ -129,7 +129,6 @@ lock_below(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, List
 {
 	List	   *below;
 
-	check_stack_depth();
 	migspec_check_lock(stmt, table, lock);
 	if (table->kind != RELKIND_VIEW)
 		return;
@@ -426,15 +425,33 @@ walk_function(QueryWalk *walk, FuncCall *call)
 {
 	FuncCandidateList candidate = FuncnameGetCandidates(call->funcname, -1, NIL, false, false,
 														false, true);
+	const char *name = migspec_last_name(call->funcname);
+	bool		is_new = migspec_world_is_new_name(walk->stmt->world, name);
+	bool		exists = candidate == NULL || is_new ||
+	migspec_world_is_new_name(walk->stmt->world, "");
 
 	if (candidate == NULL)
+	{
 		walk->certain = false;
+		walk->opaque |= is_new &&
+			!migspec_world_is_new_name(walk->stmt->world,
+									   psprintf("stable function %s", name));
+	}
 	for (; candidate != NULL; candidate = candidate->next)
 	{
+		if (migspec_script_has_dropped(walk->stmt->world, ProcedureRelationId,
+									   candidate->oid))
+			continue;
+		exists = true;
 		if (candidate->oid >= FirstNormalObjectId &&
 			func_volatile(candidate->oid) == PROVOLATILE_VOLATILE)
 			walk->opaque = true;
 	}
+	if (!exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function %s does not exist",
+						NameListToString(call->funcname))));
 }
 
 static void

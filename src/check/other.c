@@ -246,6 +246,7 @@ check_owner(MigspecStatement *stmt, List *options, MigspecWorldTable **owner)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation \"%s\" does not exist",
 						migspec_last_name(names), table->name)));
+	*owner = table;
 	return true;
 }
 

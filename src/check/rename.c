@@ -404,6 +404,8 @@ rename_type(MigspecStatement *stmt, RenameStmt *rename)
 			migspec_world_note_name(table, table->name);
 		}
 	}
+	else if (OidIsValid(type))
+		migspec_script_drops(stmt, TypeRelationId, type);
 	fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL,
 							  psprintf("%s %s", rename->renameType == OBJECT_DOMAIN ?
 									   "domain" : "type", migspec_shown_name(names)));
@@ -427,7 +429,14 @@ rename_other(MigspecStatement *stmt, RenameStmt *rename)
 			(void) migspec_check_type(stmt, makeTypeNameFromNameList((List *) rename->object),
 									  NULL);
 		else
-			(void) migspec_find_object(stmt, rename->renameType, rename->object, false);
+		{
+			ObjectAddress address = migspec_find_object(stmt, rename->renameType,
+														rename->object, false);
+
+			/* nothing has the old name any more */
+			if (OidIsValid(address.objectId))
+				migspec_script_drops(stmt, address.classId, address.objectId);
+		}
 		switch (nodeTag(rename->object))
 		{
 			case T_List:
@@ -446,6 +455,9 @@ rename_other(MigspecStatement *stmt, RenameStmt *rename)
 	fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL, name);
 	fact->detail = rename->newname;
 	migspec_script_creates(stmt, rename->newname);
+	if (rename->renameType == OBJECT_DOMCONSTRAINT)
+		migspec_script_creates(stmt, psprintf("constraint %s of %s", rename->newname,
+											  migspec_last_name((List *) rename->object)));
 }
 
 /* see check.h */

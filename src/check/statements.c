@@ -164,6 +164,19 @@ migspec_script_creates(MigspecStatement *stmt, const char *name)
 
 /* see statements.h */
 void
+migspec_script_drops(MigspecStatement *stmt, Oid class, Oid object)
+{
+	MigspecWorld *world = stmt->world;
+	MemoryContext oldcontext = MemoryContextSwitchTo(world->context);
+	ObjectAddress *address = palloc(sizeof(ObjectAddress));
+
+	ObjectAddressSet(*address, class, object);
+	world->dropped_objects = lappend(world->dropped_objects, address);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* see statements.h */
+void
 migspec_opaque(MigspecStatement *stmt)
 {
 	migspec_check_fact(stmt, RULE_OPAQUE_SQL, NULL, NULL);

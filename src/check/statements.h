@@ -58,6 +58,7 @@ extern ObjectAddress migspec_find_object(MigspecStatement *stmt, ObjectType type
  * anything: the statement is opaque.
  */
 extern void migspec_script_creates(MigspecStatement *stmt, const char *name);
+extern void migspec_script_drops(MigspecStatement *stmt, Oid class, Oid object);
 extern bool migspec_script_has_dropped(const MigspecWorld *world, Oid class, Oid object);
 
 /* The statement may do anything, which cannot be seen from here */

@@ -31,8 +31,20 @@ static const char *
 schema_for(MigspecWorld *world, const RangeVar *name)
 {
 	const char *schema = name->schemaname;
+	bool		is_temp = schema != NULL &&
+	(strcmp(schema, MIGSPEC_TEMP_SCHEMA) == 0 ||
+	 isTempNamespace(get_namespace_oid(schema, true)));
 
-	if (name->relpersistence == RELPERSISTENCE_TEMP)
+	/* see RangeVarAdjustRelationPersistence() in catalog/namespace.c */
+	if (is_temp && name->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("only temporary relations may be created in temporary schemas")));
+	if (!is_temp && schema != NULL && name->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("cannot create temporary relation in non-temporary schema")));
+	if (is_temp || name->relpersistence == RELPERSISTENCE_TEMP)
 		return MIGSPEC_TEMP_SCHEMA;
 	if (schema == NULL)
 	{
@@ -43,8 +55,7 @@ schema_for(MigspecWorld *world, const RangeVar *name)
 					 errmsg("no schema has been selected to create in")));
 		return schema;
 	}
-	if (strcmp(schema, MIGSPEC_TEMP_SCHEMA) != 0 &&
-		!OidIsValid(get_namespace_oid(schema, true)) &&
+	if (!OidIsValid(get_namespace_oid(schema, true)) &&
 		!migspec_world_is_new_name(world, schema))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_SCHEMA),

@@ -93,9 +93,9 @@ migspec_alter_cook(MigspecWorldTable *table, Node *raw, ParseExprKind kind, Oid 
 	if (error == NULL)
 		return args.result;
 	if (error->sqlerrcode != ERRCODE_UNDEFINED_TABLE &&
+		error->sqlerrcode != ERRCODE_UNDEFINED_OBJECT &&
 		error->sqlerrcode != ERRCODE_DATATYPE_MISMATCH &&
-		((error->sqlerrcode != ERRCODE_UNDEFINED_FUNCTION &&
-		  error->sqlerrcode != ERRCODE_UNDEFINED_OBJECT) ||
+		(error->sqlerrcode != ERRCODE_UNDEFINED_FUNCTION ||
 		 !migspec_check_is_expected(table->world, error)))
 		ThrowErrorData(error);
 	return NULL;

@@ -597,6 +597,13 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 			fact->detail = quote_qualified_identifier(alter->newschema, table->name);
 			foreach(cell, migspec_owned_sequences(table))
 				move_relation(stmt, lfirst(cell), alter->newschema);
+			foreach(cell, stmt->world->tables)
+			{
+				MigspecWorldTable *sequence = lfirst(cell);
+
+				if (sequence->owned_by == table && !sequence->dropped)
+					move_relation(stmt, sequence, alter->newschema);
+			}
 			move_relation(stmt, table, alter->newschema);
 			break;
 		case OBJECT_EXTENSION:
@@ -604,9 +611,20 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 			break;
 		default:
 			if (alter->objectType == OBJECT_TYPE || alter->objectType == OBJECT_DOMAIN)
+			{
 				(void) migspec_check_type(stmt,
 										  makeTypeNameFromNameList((List *) alter->object),
 										  NULL);
+				/* a composite type is a relation as well */
+				table = list_length((List *) alter->object) > 2 ? NULL :
+					migspec_world_find(stmt->world,
+									   makeRangeVarFromNameList((List *) alter->object));
+				if (table != NULL && table->kind == RELKIND_COMPOSITE_TYPE)
+				{
+					migspec_world_remember(table);
+					table->schema = world_string(stmt, alter->newschema);
+				}
+			}
 			else
 				(void) migspec_find_object(stmt, alter->objectType, alter->object, false);
 			fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL,

@@ -173,8 +173,13 @@ migspec_world_commit(MigspecWorld *world)
 	{
 		MigspecWorldTable *table = lfirst(lc);
 
-		if (table->drop_on_commit && !table->dropped)
-			migspec_world_drop_table(table);
+		ListCell   *child;
+
+		if (!table->drop_on_commit || table->dropped)
+			continue;
+		foreach(child, migspec_world_descendants(table))
+			migspec_world_drop_table(lfirst(child));
+		migspec_world_drop_table(table);
 	}
 	world->drops_on_commit = false;
 }

@@ -1002,6 +1002,8 @@ CREATE ACCESS METHOD zh TYPE TABLE HANDLER heap_tableam_handler ; CREATE TABLE z
 CREATE ACCESS METHOD zh TYPE TABLE HANDLER heap_tableam_handler ; SET default_table_access_method = 'zh' ; CREATE TABLE za (a int)
 CREATE OPERATOR FAMILY zf USING btree ; DROP OPERATOR FAMILY zf USING btree
 CREATE VIEW zv AS SELECT 1 AS a ; CREATE VIEW zw AS SELECT a FROM zv ; CREATE OR REPLACE VIEW zv AS SELECT a FROM zw ; LOCK TABLE zv IN EXCLUSIVE MODE
+CREATE SCHEMA zs ; CREATE TABLE zs.za (id serial) ; CREATE TYPE zs.zt AS (a int) ; ALTER TABLE zs.za SET SCHEMA m ; ALTER TYPE zs.zt SET SCHEMA m ; DROP SCHEMA zs
+CREATE TABLE za (a int, b text) ; CREATE TYPE zt AS ENUM ('a') ; CREATE TABLE zb (a int, b text, CHECK ((a, b)::za = (1, 'x')::za))
 CREATE TABLE za (a int) PARTITION BY RANGE (b)
 CREATE TABLE za (a int, b int) PARTITION BY LIST (a, b)
 CREATE TEMP TABLE public.za (a int)

@@ -265,6 +265,48 @@ SELECT findings($$
 	ALTER TABLE s.n ADD id int;
 $$);
 SELECT count(*) FROM migspec_ddl_effects('');
+
+-- names with line ends, and comments at the end, in safe ways
+CREATE TABLE "two
+lines" (id int);
+SELECT safe_way FROM migspec_check($$
+	SET lock_timeout = 0;
+	DROP TABLE "two
+lines";
+	ALTER TABLE t ADD c int -- why
+	;
+$$) WHERE rule IN ('drop-table', 'no-lock-timeout');
+DROP TABLE "two
+lines";
+
+-- a temporary table lasts as long as its transaction
+SELECT findings($$
+	CREATE TEMP TABLE n (id int) ON COMMIT DROP;
+	CREATE TEMP TABLE n (id int) ON COMMIT DROP;
+	BEGIN;
+	CREATE TEMP TABLE n ON COMMIT DROP AS SELECT 1 AS id;
+	ALTER TABLE n ADD a int;
+	COMMIT;
+	DROP TABLE n;
+	BEGIN;
+	CREATE TEMP TABLE n (id int) ON COMMIT DROP;
+	ROLLBACK;
+	DROP TABLE n;
+	BEGIN;
+	CREATE TEMP TABLE n (id int) PARTITION BY LIST (id) ON COMMIT DROP;
+	CREATE TEMP TABLE n1 PARTITION OF n DEFAULT;
+	COMMIT;
+	CREATE TEMP TABLE n1 (id int);
+$$);
+
+-- views that read each other
+CREATE VIEW circle AS SELECT 1 AS id;
+CREATE VIEW circle2 AS SELECT id FROM circle;
+CREATE OR REPLACE VIEW circle AS SELECT id FROM circle2;
+SELECT effects('BEGIN; LOCK TABLE circle; COMMIT');
+SELECT findings('UPDATE circle SET id = 1; SELECT * FROM circle FOR UPDATE; ALTER TABLE t ADD c int');
+DROP VIEW circle, circle2;
+
 SELECT count(*) FROM migspec_ddl_effects(' ; -- nothing');
 
 -- nothing has been done, and nothing stays locked

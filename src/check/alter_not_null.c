@@ -50,6 +50,7 @@ migspec_note_not_null(MigspecWorldTable *table, MigspecWorldColumn *column,
 
 	if (name == NULL)
 		name = migspec_alter_choose_name(table, column->name, "not_null", false);
+	migspec_refuse_constraint(table, name);
 	constraint = migspec_world_add_constraint(table, name, CONSTRAINT_NOTNULL);
 	old = MemoryContextSwitchTo(table->world->context);
 	constraint->columns = list_make1_int(column->attno);

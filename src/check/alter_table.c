@@ -402,7 +402,7 @@ constraint_exists(MigspecWorldTable *table, const char *name)
 	bool		exists = OidIsValid(nspoid) && ConstraintNameExists(name, nspoid);
 	ListCell   *cell;
 
-	foreach(cell, table->world->tables)
+	foreach(cell, migspec_world_named(table->world, name))
 	{
 		MigspecWorldTable *other = lfirst(cell);
 		ListCell   *lc;

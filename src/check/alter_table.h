@@ -281,6 +281,9 @@ extern void migspec_alter_constraint(MigspecAlter *alter, MigspecAltered *altere
 extern void migspec_alter_drop_one(MigspecAlter *alter, MigspecWorldConstraint *constraint,
 								   DropBehavior behavior, bool recurse, bool recursing);
 
+/* constraint.c: raises the server's error if the table has one of this name */
+extern void migspec_refuse_constraint(const MigspecWorldTable *table, const char *name);
+
 /* constraint.c: steps for constraints of each type */
 extern void migspec_alter_add_check(MigspecAlter *alter, MigspecAltered *altered,
 									MigspecAlterStep *step);
@@ -290,6 +293,9 @@ extern void migspec_alter_add_key_using(MigspecAlter *alter, MigspecAltered *alt
 										MigspecAlterStep *step);
 extern void migspec_alter_add_foreign_key(MigspecAlter *alter, MigspecAltered *altered,
 										  MigspecAlterStep *step);
+
+/* index.c: what the name of an index calls this column or expression */
+extern const char *migspec_index_column_name(const IndexElem *elem);
 
 /* the index that USING INDEX names; raises an error if it will not do */
 extern MigspecWorldIndex *migspec_key_index(MigspecWorldTable *table,

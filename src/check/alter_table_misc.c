@@ -43,6 +43,7 @@
 
 #include "base/compat.h"
 #include "check/alter_table.h"
+#include "check/statements.h"
 
 /* see alter_table.h: SET LOGGED, SET UNLOGGED */
 void
@@ -474,7 +475,10 @@ migspec_alter_cluster_on(MigspecAlter *alter, MigspecAltered *altered,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot mark index clustered in partitioned table")));
 	if (step->cmd->subtype == AT_DropCluster)
+	{
+		migspec_mark_clustered(altered->table, NULL);
 		return;
+	}
 	index = find_index(altered->table, step->cmd->name);
 	if (index->predicate != NULL)
 		ereport(ERROR,
@@ -484,6 +488,7 @@ migspec_alter_cluster_on(MigspecAlter *alter, MigspecAltered *altered,
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot cluster on invalid index \"%s\"", index->name)));
+	migspec_mark_clustered(altered->table, index);
 }
 
 /*

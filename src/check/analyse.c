@@ -350,7 +350,7 @@ was_table(const MigspecWorld *world, const char *name)
 {
 	ListCell   *lc;
 
-	foreach(lc, world->tables)
+	foreach(lc, migspec_world_named(world, name))
 	{
 		if (strcmp(((MigspecWorldTable *) lfirst(lc))->name, name) == 0)
 			return true;
@@ -364,11 +364,13 @@ was_table(const MigspecWorld *world, const char *name)
 bool
 migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 {
+	const char *missing;
 	char	   *name;
 	ListCell   *lc;
 
 	if (error->message == NULL)
 		return false;
+	name = name_in_message(error->message);
 
 	/* a statement that may have created anything, see migspec_opaque() */
 	if ((error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
@@ -385,11 +387,14 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 		error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
 		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA)
 	{
+		/* of several names, the first is that of what is missing */
+		missing = name == NULL || error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION ?
+			error->message : name;
 		foreach(lc, world->new_types)
 		{
 			const char *created = lfirst(lc);
 
-			if (created[0] == '\0' || mentions_name(error->message, created))
+			if (created[0] == '\0' || mentions_name(missing, created))
 				return true;
 		}
 	}
@@ -397,7 +402,6 @@ migspec_check_is_expected(const MigspecWorld *world, const ErrorData *error)
 			 error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
 		return false;
 
-	name = name_in_message(error->message);
 	if (name != NULL && error->sqlerrcode == ERRCODE_UNDEFINED_TABLE &&
 		migspec_world_is_new_name(world, name) && !was_table(world, name))
 		return true;

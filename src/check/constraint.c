@@ -27,8 +27,9 @@
 #include "base/compat.h"
 #include "check/alter_table.h"
 
-static void
-refuse_duplicate(const MigspecWorldTable *table, const char *name)
+/* see alter_table.h */
+void
+migspec_refuse_constraint(const MigspecWorldTable *table, const char *name)
 {
 	if (migspec_world_constraint(table, name) != NULL)
 		ereport(ERROR,
@@ -55,16 +56,16 @@ check_name(MigspecWorldTable *table, List *columns)
  * in catalog/heap.c.
  */
 static bool
-merges(const MigspecWorldTable *table, const char *name, const Constraint *new,
-	   Node *expr, bool recursing)
+merges(const MigspecAlter *alter, const MigspecWorldTable *table, const char *name,
+	   const Constraint *new, Node *expr, bool recursing)
 {
 	MigspecWorldConstraint *old = migspec_world_constraint(table, name);
 
 	if (old == NULL)
 		return false;
 	if (old->type != CONSTRAINT_CHECK || !equal(old->expr, expr) ||
-		(!recursing && (old->is_local || table->is_partition)))
-		refuse_duplicate(table, name);
+		(!recursing && (old->is_local || (table->is_partition && !alter->creating))))
+		migspec_refuse_constraint(table, name);
 	if (old->no_inherit)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -75,7 +76,7 @@ merges(const MigspecWorldTable *table, const char *name, const Constraint *new,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("constraint \"%s\" conflicts with NOT VALID constraint on relation \"%s\"",
 						name, table->name)));
-	if (!recursing)
+	if (!recursing && !table->is_partition)
 		old->is_local = true;
 	return true;
 }
@@ -102,7 +103,7 @@ add_check(MigspecAlter *alter, MigspecAltered *altered, const Constraint *new,
 	columns = expr == NULL ? NIL : migspec_world_mentions(table, expr);
 	if (name == NULL)
 		name = check_name(table, columns);
-	else if (merges(table, name, new, expr, recursing))
+	else if (merges(alter, table, name, new, expr, recursing))
 		return false;
 
 	constraint = migspec_world_add_constraint(table, name, CONSTRAINT_CHECK);
@@ -346,6 +347,24 @@ advise_key(MigspecAlter *alter, const MigspecWorldIndex *index)
 		migspec_check_fact(alter->stmt, RULE_INT_PRIMARY_KEY, index->table, column->name);
 }
 
+/*
+ * Its columns and expressions, as the name of the constraint tells them.
+ */
+static char *
+joined_names(const Constraint *new)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, new->exclusions)
+		appendStringInfo(&names, "%s%s", names.len > 0 ? "_" : "",
+						 migspec_index_column_name(linitial(lfirst(cell))));
+	foreach(cell, list_concat_copy(new->keys, new->including))
+		appendStringInfo(&names, "%s%s", names.len > 0 ? "_" : "", strVal(lfirst(cell)));
+	return names.data;
+}
+
 /* see alter_table.h: UNIQUE, PRIMARY KEY and EXCLUDE that build their index */
 void
 migspec_alter_add_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *step)
@@ -374,15 +393,9 @@ migspec_alter_add_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 	like.immediate = !new->deferrable;
 	set_columns(&like, new);
 	if (name == NULL)
-	{
-		List	   *attnos = NIL;
-
-		for (int i = 0; i < like.natts; i++)
-			attnos = lappend_int(attnos, like.attnos[i]);
 		name = like.primary ? migspec_alter_choose_name(table, NULL, "pkey", true) :
-			migspec_alter_choose_name(table, migspec_alter_join_names(table, attnos),
+			migspec_alter_choose_name(table, joined_names(new),
 									  like.exclusion ? "excl" : "key", true);
-	}
 	else
 	{
 		RangeVar   *rv = makeRangeVar(table->schema, unconstify(char *, name), -1);
@@ -392,7 +405,7 @@ migspec_alter_add_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_TABLE),
 					 errmsg("relation \"%s\" already exists", name)));
-		refuse_duplicate(table, name);
+		migspec_refuse_constraint(table, name);
 	}
 	if (table->kind == RELKIND_PARTITIONED_TABLE)
 		check_partition_key(&like, new);
@@ -517,9 +530,10 @@ migspec_alter_add_key_using(MigspecAlter *alter, MigspecAltered *altered,
 					 errmsg("relation \"%s\" already exists", new->conname)));
 		old = MemoryContextSwitchTo(table->world->context);
 		index->name = pstrdup(new->conname);
+		migspec_world_note_name(table, index->name);
 		MemoryContextSwitchTo(old);
 	}
-	refuse_duplicate(table, index->name);
+	migspec_refuse_constraint(table, index->name);
 	index->primary |= new->contype == CONSTR_PRIMARY;
 	index->immediate = !new->deferrable;
 	(void) migspec_add_key_constraint(index, constraint_type(new));

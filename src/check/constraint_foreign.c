@@ -322,7 +322,9 @@ add_like(MigspecWorldTable *table, const MigspecWorldConstraint *like)
 	char	   *name = like->name;
 
 	if (migspec_world_constraint(table, name) != NULL)
-		name = migspec_alter_choose_name(table, name, "", false);
+		name = migspec_alter_choose_name(table, migspec_alter_join_names(like->table,
+																		 like->columns),
+										 "fkey", false);
 	constraint = migspec_world_add_constraint(table, name, CONSTRAINT_FOREIGN);
 	old = MemoryContextSwitchTo(table->world->context);
 	foreach(cell, like->columns)
@@ -691,11 +693,8 @@ migspec_alter_add_foreign_key(MigspecAlter *alter, MigspecAltered *altered,
 	check_partitioned(alter, table, referenced, new, step->recurse);
 	check_persistence(table, referenced);
 	columns = find_columns(table, new->fk_attrs);
-	if (name != NULL && migspec_world_constraint(table, name) != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("constraint \"%s\" for relation \"%s\" already exists",
-						name, table->name)));
+	if (name != NULL)
+		migspec_refuse_constraint(table, name);
 	if (name == NULL)
 		name = migspec_alter_choose_name(table, migspec_alter_join_names(table, columns),
 										 "fkey", false);

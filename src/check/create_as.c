@@ -353,6 +353,8 @@ create_relation(MigspecStatement *stmt, IntoClause *into, Node *query, char kind
 		columns = columns_of(stmt, query, migspec_analyse_query(stmt, query));
 	table = migspec_world_add_table(stmt->world, into->rel, kind);
 	table->is_empty = into->skipData;
+	table->drop_on_commit = into->onCommit == ONCOMMIT_DROP;
+	stmt->world->drops_on_commit |= table->drop_on_commit;
 	set_columns(table, columns, into->colNames);
 	if (kind == RELKIND_MATVIEW)
 		migspec_note_uses(table, query);

@@ -245,7 +245,7 @@ add_sequence(MigspecWorldTable *table, const MigspecWorldColumn *column)
 	RangeVar   *full = makeRangeVar(table->schema, name, -1);
 
 	full->relpersistence = table->persistence;
-	(void) migspec_world_add_table(table->world, full, RELKIND_SEQUENCE);
+	migspec_world_add_table(table->world, full, RELKIND_SEQUENCE)->owned_by = table;
 }
 
 /*
@@ -262,6 +262,9 @@ take_constraint(Creation *creation, MigspecWorldColumn *column, Constraint *cons
 		case CONSTR_NULL:
 			break;
 		case CONSTR_NOTNULL:
+			if (MIGSPEC_NOT_NULL_CONSTRAINTS && constraint->conname != NULL &&
+				!column->not_null)
+				migspec_refuse_constraint(creation->table, constraint->conname);
 			set_not_null(creation->table, column, constraint->conname, true,
 						 constraint->is_no_inherit);
 			break;
@@ -479,9 +482,16 @@ copy_indexes(MigspecStatement *stmt, MigspecWorldTable *table, MigspecWorldTable
 		{
 			MigspecWorldConstraint *constraint = lfirst(lc);
 
-			if (!constraint->dropped && constraint->index == index &&
-				constraint->type != CONSTRAINT_FOREIGN)
-				copy_key(table, constraint, clone, is_local);
+			if (constraint->dropped || constraint->index != index ||
+				constraint->type == CONSTRAINT_FOREIGN)
+				continue;
+			if (constraint->type == CONSTRAINT_PRIMARY &&
+				migspec_world_primary_key(table) != NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+						 errmsg("multiple primary keys for table \"%s\" are not allowed",
+								table->name)));
+			copy_key(table, constraint, clone, is_local);
 		}
 	}
 }
@@ -772,6 +782,31 @@ add_constraints(Creation *creation)
 	}
 }
 
+/*
+ * See transformPartitionSpec() in commands/tablecmds.c.
+ */
+static void
+check_partition_key(const Creation *creation)
+{
+	const PartitionSpec *spec = creation->table->partition_by;
+	ListCell   *cell;
+
+	foreach(cell, spec == NULL ? NIL : spec->partParams)
+	{
+		const char *name = ((PartitionElem *) lfirst(cell))->name;
+
+		if (name != NULL && migspec_world_column(creation->table, name) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" named in partition key does not exist", name)));
+	}
+	if (spec != NULL && list_length(spec->partParams) > 1 &&
+		MIGSPEC_PARTITION_STRATEGY(spec) == PARTITION_STRATEGY_LIST)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("cannot use \"list\" partition strategy with more than one column")));
+}
+
 static void
 create_table(MigspecStatement *stmt, CreateStmt *create, char kind)
 {
@@ -803,12 +838,15 @@ create_table(MigspecStatement *stmt, CreateStmt *create, char kind)
 		creation.table->partition_by = copyObject(create->partspec);
 		MemoryContextSwitchTo(oldcontext);
 	}
+	creation.table->drop_on_commit = create->oncommit == ONCOMMIT_DROP;
+	stmt->world->drops_on_commit |= creation.table->drop_on_commit;
 	if (create->accessMethod != NULL && kind != RELKIND_FOREIGN_TABLE)
 		creation.table->am = get_table_am_oid(create->accessMethod, false);
 	if (create->tablespacename != NULL)
 		creation.table->tablespace = get_tablespace_oid(create->tablespacename, false);
 
 	add_columns(&creation, create, parents);
+	check_partition_key(&creation);
 	check_defaults(&creation);
 	if (create->partbound != NULL)
 		become_partition(stmt, creation.table, linitial(parents), create->partbound);

@@ -28,10 +28,6 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
-#include "catalog/pg_policy.h"
-#include "catalog/pg_rewrite.h"
-#include "catalog/pg_statistic_ext.h"
-#include "catalog/pg_trigger.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
@@ -42,75 +38,12 @@
 #include "check/deletion.h"
 #include "check/statements.h"
 
-/* objects that are parts of a table and locked with it when dropped */
-typedef struct PartClass
-{
-	Oid			class;
-	AttrNumber	oid;
-	Oid			index;			/* on that */
-	AttrNumber	relation;
-	LOCKMODE	lock;
-} PartClass;
-
 /* by address, of what the catalog has */
 typedef struct VictimEntry
 {
 	ObjectAddress address;
 	MigspecVictim *victim;
 } VictimEntry;
-
-static const PartClass part_classes[] = {
-	{AttrDefaultRelationId, Anum_pg_attrdef_oid, AttrDefaultOidIndexId, Anum_pg_attrdef_adrelid,
-	AccessExclusiveLock},
-	{ConstraintRelationId, Anum_pg_constraint_oid, ConstraintOidIndexId, Anum_pg_constraint_conrelid,
-	AccessExclusiveLock},
-	{PolicyRelationId, Anum_pg_policy_oid, PolicyOidIndexId, Anum_pg_policy_polrelid,
-	AccessExclusiveLock},
-	{RewriteRelationId, Anum_pg_rewrite_oid, RewriteOidIndexId, Anum_pg_rewrite_ev_class,
-	AccessExclusiveLock},
-	{StatisticExtRelationId, Anum_pg_statistic_ext_oid, StatisticExtOidIndexId,
-	Anum_pg_statistic_ext_stxrelid, ShareUpdateExclusiveLock},
-	{TriggerRelationId, Anum_pg_trigger_oid, TriggerOidIndexId, Anum_pg_trigger_tgrelid,
-	AccessExclusiveLock},
-};
-
-/* see deletion.h */
-Oid
-migspec_object_relation(Oid class, Oid object, LOCKMODE *lock)
-{
-	for (int i = 0; i < (int) lengthof(part_classes); i++)
-	{
-		const PartClass *part = &part_classes[i];
-		Relation	catalog;
-		ScanKeyData key[1];
-		SysScanDesc scan;
-		HeapTuple	tuple;
-		Oid			result = InvalidOid;
-
-		if (part->class != class)
-			continue;
-		catalog = table_open(class, AccessShareLock);
-		ScanKeyInit(&key[0], part->oid, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(object));
-		scan = systable_beginscan(catalog, part->index, true, NULL, 1, key);
-		tuple = systable_getnext(scan);
-		if (HeapTupleIsValid(tuple))
-		{
-			bool		isnull;
-
-			result = DatumGetObjectId(heap_getattr(tuple, part->relation,
-												   RelationGetDescr(catalog),
-												   &isnull));
-		}
-		systable_endscan(scan);
-		table_close(catalog, AccessShareLock);
-		*lock = part->lock;
-		return result;
-	}
-
-	*lock = NoLock;
-	return InvalidOid;
-}
 
 /* see deletion.h */
 MigspecDeletion *
@@ -298,6 +231,22 @@ migspec_deletion_add_table(MigspecDeletion *deletion, MigspecWorldTable *table)
 
 	victim.wanted = true;
 	add_victim(deletion, &victim);
+}
+
+/* see deletion.h */
+void
+migspec_deletion_add_made(MigspecDeletion *deletion, const char *schema)
+{
+	ListCell   *cell;
+
+	foreach(cell, deletion->stmt->world->tables)
+	{
+		MigspecWorldTable *table = lfirst(cell);
+		MigspecVictim victim = table_victim(table);
+
+		if (!table->dropped && !OidIsValid(table->oid) && strcmp(table->schema, schema) == 0)
+			add_victim(deletion, &victim);
+	}
 }
 
 /* see deletion.h */
@@ -577,7 +526,7 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 		{
 			MigspecWorldConstraint *constraint = lfirst(cell);
 			MigspecVictim of_index = {.table = victim->table,.constraint = constraint,
-			.lock = AccessExclusiveLock};
+			.lock = AccessExclusiveLock,.automatic = victim->automatic};
 
 			if (constraint->dropped || constraint->index != victim->index ||
 				OidIsValid(constraint->oid))
@@ -604,6 +553,15 @@ follow_world(MigspecDeletion *deletion, MigspecVictim *victim)
 	follow_uses(deletion, victim->table, InvalidAttrNumber);
 	if (victim->table->kind == RELKIND_SEQUENCE)
 		follow_sequence(deletion, victim->table);
+	foreach(cell, victim->table->world->tables)
+	{
+		MigspecWorldTable *sequence = lfirst(cell);
+		MigspecVictim owned = table_victim(sequence);
+
+		owned.automatic = true;
+		if (sequence->owned_by == victim->table && !sequence->dropped)
+			add_victim(deletion, &owned);
+	}
 	foreach(cell, migspec_world_referencing(victim->table))
 	{
 		MigspecWorldConstraint *constraint = lfirst(cell);
@@ -660,6 +618,28 @@ only_wanted(const MigspecDeletion *deletion)
 	return wanted;
 }
 
+/*
+ * What belongs to a table that goes, goes with it, whatever else it needs.  Of
+ * the catalog's objects its dependencies tell that.
+ */
+static void
+mark_parts(MigspecDeletion *deletion)
+{
+	ListCell   *cell;
+
+	foreach(cell, deletion->victims)
+	{
+		MigspecVictim *victim = lfirst(cell);
+		MigspecVictim table;
+
+		if (OidIsValid(victim->address.classId) || victim->automatic ||
+			(victim->constraint == NULL && victim->index == NULL && victim->column == NULL))
+			continue;
+		table = table_victim(victim->table);
+		victim->automatic = find_victim(deletion, &table) != NULL;
+	}
+}
+
 /* see deletion.h */
 void
 migspec_deletion_collect(MigspecDeletion *deletion, bool cascade)
@@ -685,6 +665,7 @@ migspec_deletion_collect(MigspecDeletion *deletion, bool cascade)
 		follow_world(deletion, victim);
 	}
 
+	mark_parts(deletion);
 	cascaded = cascade ? NULL : migspec_deletion_cascaded(deletion);
 	if (cascaded != NULL)
 		ereport(ERROR,

@@ -51,6 +51,9 @@ extern MigspecDeletion *migspec_deletion_create(MigspecStatement *stmt);
  */
 extern void migspec_deletion_add(MigspecDeletion *deletion, Oid class, Oid object);
 extern void migspec_deletion_add_table(MigspecDeletion *deletion, MigspecWorldTable *table);
+
+/* what the script has made in a schema goes with it */
+extern void migspec_deletion_add_made(MigspecDeletion *deletion, const char *schema);
 extern void migspec_deletion_add_index(MigspecDeletion *deletion, MigspecWorldIndex *index);
 extern void migspec_deletion_add_column(MigspecDeletion *deletion, MigspecWorldTable *table,
 										MigspecWorldColumn *column);

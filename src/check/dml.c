@@ -121,25 +121,38 @@ migspec_base_relations(MigspecWorldTable *view)
 }
 
 /*
- * A relation, and the one below it if it is a view that can be written to.
+ * A relation, and the one below it if it is a view that can be written to;
+ * "above" are the views that led here.
  */
 static void
-lock_rows(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock)
+lock_below(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, List *above)
 {
 	List	   *below;
 
-	check_stack_depth();
 	migspec_check_lock(stmt, table, lock);
 	if (table->kind != RELKIND_VIEW)
 		return;
+	check_stack_depth();
+	if (list_member_ptr(above, table))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("infinite recursion detected in rules for relation \"%s\"",
+						table->name)));
+	above = lcons(table, list_copy(above));
 	below = migspec_base_relations(table);
 	if (list_length(below) == 1 || lock == RowShareLock)
 	{
 		ListCell   *cell;
 
 		foreach(cell, below)
-			lock_rows(stmt, lfirst(cell), lock);
+			lock_below(stmt, lfirst(cell), lock, above);
 	}
+}
+
+static void
+lock_rows(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock)
+{
+	lock_below(stmt, table, lock, NIL);
 }
 
 /* see statements.h */
@@ -412,15 +425,33 @@ walk_function(QueryWalk *walk, FuncCall *call)
 {
 	FuncCandidateList candidate = FuncnameGetCandidates(call->funcname, -1, NIL, false, false,
 														false, true);
+	const char *name = migspec_last_name(call->funcname);
+	bool		is_new = migspec_world_is_new_name(walk->stmt->world, name);
+	bool		exists = candidate == NULL || is_new ||
+	migspec_world_is_new_name(walk->stmt->world, "");
 
 	if (candidate == NULL)
+	{
 		walk->certain = false;
+		walk->opaque |= is_new &&
+			!migspec_world_is_new_name(walk->stmt->world,
+									   psprintf("stable function %s", name));
+	}
 	for (; candidate != NULL; candidate = candidate->next)
 	{
+		if (migspec_script_has_dropped(walk->stmt->world, ProcedureRelationId,
+									   candidate->oid))
+			continue;
+		exists = true;
 		if (candidate->oid >= FirstNormalObjectId &&
 			func_volatile(candidate->oid) == PROVOLATILE_VOLATILE)
 			walk->opaque = true;
 	}
+	if (!exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function %s does not exist",
+						NameListToString(call->funcname))));
 }
 
 static void

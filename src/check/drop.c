@@ -381,6 +381,22 @@ drop_parts(MigspecStatement *stmt, DropStmt *drop)
 }
 
 /*
+ * A composite type of the script's making, which is a relation.
+ */
+static void
+add_composite(MigspecDeletion *deletion, ObjectType type, Node *object)
+{
+	MigspecWorldTable *table;
+
+	if (type != OBJECT_TYPE || list_length(castNode(TypeName, object)->names) > 2)
+		return;
+	table = migspec_world_find(deletion->stmt->world,
+							   makeRangeVarFromNameList(((TypeName *) object)->names));
+	if (table != NULL && table->kind == RELKIND_COMPOSITE_TYPE)
+		migspec_deletion_add_table(deletion, table);
+}
+
+/*
  * Schemas, types, functions, extensions, ...
  */
 static void
@@ -395,6 +411,10 @@ drop_others(MigspecStatement *stmt, DropStmt *drop)
 		ObjectAddress address = migspec_find_object(stmt, drop->removeType, object,
 													drop->missing_ok);
 
+		if (!OidIsValid(address.objectId))
+			add_composite(deletion, drop->removeType, object);
+		if (drop->removeType == OBJECT_SCHEMA)
+			migspec_deletion_add_made(deletion, strVal(object));
 		if (!OidIsValid(address.objectId))
 			continue;
 		if (drop->removeType == OBJECT_SCHEMA)

@@ -39,6 +39,23 @@
 /* more locks of other relations than this are summed up */
 #define MAX_OTHER_LOCKS	50
 
+/* somebody is in the way of a lock */
+typedef struct Wait
+{
+	const MigspecEffect *effect;
+	char	   *who;
+	double		ms;
+} Wait;
+
+/* a statement, and what all of its findings tell */
+typedef struct Told
+{
+	const MigspecStatement *stmt;
+	List	   *statements;		/* of MigspecStatement *: the script */
+	List	   *locks;			/* of MigspecEffect *: that concern others */
+	List	   *waits;			/* of Wait *: in the same order */
+} Told;
+
 /*
  * The worst of the works in the mask.
  */
@@ -140,29 +157,57 @@ add_work(MigspecFinding *finding, const MigspecStatement *stmt,
 }
 
 /*
+ * Look at the locks of a statement once, for all of its findings.
+ */
+static void
+look_at_locks(Told *told)
+{
+	ListCell   *cell;
+
+	foreach(cell, told->stmt->effects)
+	{
+		const MigspecEffect *effect = lfirst(cell);
+		Wait		wait = {.effect = effect};
+
+		if (!is_seen(effect) || effect->lock <= AccessShareLock)
+			continue;
+		told->locks = lappend(told->locks, unconstify(MigspecEffect *, effect));
+		wait.who = migspec_waits_text(effect, told->stmt->is_concurrent, &wait.ms);
+		if (wait.who != NULL)
+		{
+			Wait	   *copy = palloc(sizeof(Wait));
+
+			*copy = wait;
+			told->waits = lappend(told->waits, copy);
+		}
+	}
+}
+
+/*
  * What the statement locks besides the finding's relation.
  */
 static List *
-other_locks(const MigspecStatement *stmt, const MigspecEffect *own)
+other_locks(const Told *told, const MigspecEffect *own)
 {
 	List	   *locks = NIL;
-	int			more = 0;
+	int			more;
 	ListCell   *cell;
 
-	foreach(cell, stmt->effects)
+	foreach(cell, told->locks)
 	{
 		const MigspecEffect *effect = lfirst(cell);
 
-		if (effect == own || !is_seen(effect) || effect->lock <= AccessShareLock)
+		if (effect == own)
 			continue;
-		if (list_length(locks) < MAX_OTHER_LOCKS)
-			locks = lappend(locks, psprintf("%s on %s",
-											GetLockmodeName(DEFAULT_LOCKMETHOD,
-															effect->lock),
-											effect->name));
-		else
-			more++;
+		if (list_length(locks) == MAX_OTHER_LOCKS)
+			break;
+		locks = lappend(locks, psprintf("%s on %s",
+										GetLockmodeName(DEFAULT_LOCKMETHOD, effect->lock),
+										effect->name));
 	}
+	more = list_length(told->locks) - list_length(locks);
+	if (own != NULL && is_seen(own) && own->lock > AccessShareLock)
+		more--;
 	if (more > 0)
 		locks = lappend(locks, psprintf("%d more", more));
 	return locks;
@@ -171,22 +216,19 @@ other_locks(const MigspecStatement *stmt, const MigspecEffect *own)
 /*
  * Who is in the way of any lock of the statement, of "own" first.
  */
-static char *
-waits_of(const MigspecStatement *stmt, const MigspecEffect *own, double *ms)
+static const Wait *
+wait_of(const Told *told, const MigspecEffect *own)
 {
-	char	   *waits = own ? migspec_waits_text(own, stmt->is_concurrent, ms) : NULL;
 	ListCell   *cell;
 
-	foreach(cell, stmt->effects)
+	foreach(cell, told->waits)
 	{
-		const MigspecEffect *effect = lfirst(cell);
+		const Wait *wait = lfirst(cell);
 
-		if (waits != NULL)
-			break;
-		if (effect != own && is_seen(effect) && effect->lock > AccessShareLock)
-			waits = migspec_waits_text(effect, stmt->is_concurrent, ms);
+		if (wait->effect == own)
+			return wait;
 	}
-	return waits;
+	return told->waits == NIL ? NULL : linitial(told->waits);
 }
 
 static MigspecSeverity
@@ -367,12 +409,13 @@ is_settled(const MigspecFact *fact, const MigspecStatement *stmt, List *statemen
  * The finding of a fact; NULL if it is about work, and there is none.
  */
 static MigspecFinding *
-make_finding(const MigspecFact *fact, const MigspecStatement *stmt, List *statements)
+make_finding(const MigspecFact *fact, const Told *told)
 {
+	const MigspecStatement *stmt = told->stmt;
 	const MigspecRule *rule = &migspec_rules[fact->rule];
 	const MigspecEffect *own = effect_of(stmt, fact);
+	const Wait *wait = wait_of(told, own);
 	MigspecFinding *finding = palloc0(sizeof(MigspecFinding));
-	double		wait_ms = 0;
 
 	finding->statement = stmt->number;
 	finding->source = stmt;
@@ -381,16 +424,16 @@ make_finding(const MigspecFact *fact, const MigspecStatement *stmt, List *statem
 	finding->object = fact->table ? fact->name : fact->object;
 	if (own != NULL && is_seen(own))
 		finding->lock = own->lock;
-	finding->other_locks = other_locks(stmt, own);
+	finding->other_locks = other_locks(told, own);
 	if (rule->axis == MIGSPEC_AXIS_WORK)
 		add_work(finding, stmt, fact, rule->work);
 	/* what is proved, or ON ONLY, is none */
 	if (rule->axis == MIGSPEC_AXIS_WORK && finding->work == 0)
 		return NULL;
-	finding->waits_for = waits_of(stmt, own, &wait_ms);
-	finding->severity = severity_of(rule, finding, stmt, wait_ms);
+	finding->waits_for = wait == NULL ? NULL : wait->who;
+	finding->severity = severity_of(rule, finding, stmt, wait == NULL ? 0 : wait->ms);
 	finding->why = why_of(rule, finding, fact);
-	finding->safe_way = safe_way_of(rule, fact, stmt, statements);
+	finding->safe_way = safe_way_of(rule, fact, stmt, told->statements);
 	return finding;
 }
 
@@ -477,26 +520,14 @@ add_long_names(List *facts, const MigspecStatement *stmt)
 }
 
 static MigspecFact *
-wait_fact(const MigspecStatement *stmt)
+wait_fact(const Wait *wait)
 {
-	double		ms;
-	ListCell   *cell;
+	MigspecFact *fact = new_fact(RULE_LOCK_WAIT_NOW, NULL);
 
-	foreach(cell, stmt->effects)
-	{
-		MigspecEffect *effect = lfirst(cell);
-		MigspecFact *fact;
-
-		if (!is_seen(effect) || effect->lock <= AccessShareLock ||
-			migspec_waits_text(effect, stmt->is_concurrent, &ms) == NULL)
-			continue;
-		fact = new_fact(RULE_LOCK_WAIT_NOW, NULL);
-		fact->table = effect->table;
-		fact->name = effect->name;
-		fact->effect = effect;
-		return fact;
-	}
-	return NULL;
+	fact->table = wait->effect->table;
+	fact->name = wait->effect->name;
+	fact->effect = unconstify(MigspecEffect *, wait->effect);
+	return fact;
 }
 
 static MigspecFact *
@@ -543,8 +574,10 @@ has_error_fact(List *facts)
  * All facts of a statement, with those that are added here.
  */
 static List *
-facts_of(const MigspecStatement *stmt, List **sources)
+facts_of(const Told *told, List **sources)
 {
+	const MigspecStatement *stmt = told->stmt;
+	bool		uses_told = has_fact(stmt, RULE_COLUMN_IN_USE);
 	List	   *facts = NIL;
 	ListCell   *cell;
 	MigspecFact *fact;
@@ -552,15 +585,15 @@ facts_of(const MigspecStatement *stmt, List **sources)
 	foreach(cell, stmt->facts)
 	{
 		facts = lappend(facts, lfirst(cell));
-		if (!has_fact(stmt, RULE_COLUMN_IN_USE) &&
+		if (!uses_told &&
 			(fact = in_use_fact(lfirst(cell), sources)) != NULL)
 			facts = lappend(facts, fact);
 	}
 	facts = add_long_names(facts, stmt);
 	if (stmt->error == NULL)
 	{
-		if (!has_fact(stmt, RULE_LOCK_WAIT_NOW) && (fact = wait_fact(stmt)) != NULL)
-			facts = lappend(facts, fact);
+		if (told->waits != NIL && !has_fact(stmt, RULE_LOCK_WAIT_NOW))
+			facts = lappend(facts, wait_fact(linitial(told->waits)));
 	}
 	else if (!has_error_fact(facts))
 		facts = lappend(facts, failure_fact(stmt));
@@ -603,9 +636,11 @@ migspec_check_findings(List *statements)
 	foreach(cell, statements)
 	{
 		const MigspecStatement *stmt = lfirst(cell);
+		Told		told = {.stmt = stmt,.statements = statements};
 		ListCell   *lc;
 
-		foreach(lc, facts_of(stmt, &sources))
+		look_at_locks(&told);
+		foreach(lc, facts_of(&told, &sources))
 		{
 			const MigspecFact *fact = lfirst(lc);
 			MigspecFinding *finding;
@@ -616,7 +651,7 @@ migspec_check_findings(List *statements)
 				continue;
 			if (is_settled(fact, stmt, statements))
 				continue;
-			finding = make_finding(fact, stmt, statements);
+			finding = make_finding(fact, &told);
 			if (finding != NULL)
 				findings = lappend(findings, finding);
 		}

@@ -21,6 +21,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_target.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -68,6 +69,15 @@ first_free_name(MigspecWorldTable *table, const char *columns, const char *label
 	return name;
 }
 
+/* see alter_table.h */
+const char *
+migspec_index_column_name(const IndexElem *elem)
+{
+	const char *name = elem->name != NULL ? elem->name : FigureIndexColname(elem->expr);
+
+	return name != NULL ? name : "expr";
+}
+
 /*
  * The name that the server would choose, see ChooseIndexName().
  */
@@ -83,8 +93,7 @@ choose_name(MigspecWorldTable *table, IndexStmt *create)
 		IndexElem  *elem = lfirst(cell);
 
 		appendStringInfo(&columns, "%s%s", columns.len > 0 ? "_" : "",
-						 elem->name != NULL ? elem->name :
-						 elem->indexcolname != NULL ? elem->indexcolname : "expr");
+						 migspec_index_column_name(elem));
 		if (columns.len >= NAMEDATALEN)
 			break;
 	}

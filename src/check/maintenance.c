@@ -15,6 +15,7 @@
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -48,11 +49,21 @@ has_clustered(const MigspecWorldTable *table)
 	{
 		MigspecWorldIndex *index = lfirst(cell);
 
-		if (!index->dropped && OidIsValid(index->oid) && get_index_isclustered(index->oid))
+		if (!index->dropped && index->clustered)
 			return true;
 	}
 
 	return false;
+}
+
+/* see statements.h */
+void
+migspec_mark_clustered(MigspecWorldTable *table, const MigspecWorldIndex *index)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->indexes)
+		((MigspecWorldIndex *) lfirst(cell))->clustered = lfirst(cell) == index;
 }
 
 static bool
@@ -125,9 +136,13 @@ migspec_analyse_cluster(MigspecStatement *stmt)
 		migspec_check_lock_index(stmt, index, AccessExclusiveLock);
 	}
 	if (table->kind == RELKIND_PARTITIONED_TABLE && index != NULL)
+	{
 		cluster_parts(stmt, index);
-	else
-		rewrite_table(stmt, table, true);
+		return;
+	}
+	if (index != NULL)
+		migspec_mark_clustered(table, index);
+	rewrite_table(stmt, table, true);
 }
 
 /*
@@ -271,10 +286,12 @@ migspec_analyse_refresh(MigspecStatement *stmt)
 }
 
 /*
- * A view takes all relations that it reads with it.
+ * A view takes all relations that it reads with it; "above" are the views that
+ * led here, one of which it may read itself.
  */
 static void
-lock_one(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, bool inherit)
+lock_one(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, bool inherit,
+		 List *above)
 {
 	ListCell   *cell;
 
@@ -284,13 +301,15 @@ lock_one(MigspecStatement *stmt, MigspecWorldTable *table, LOCKMODE lock, bool i
 		migspec_lock_family(stmt, table, lock, inherit);
 		return;
 	}
+	check_stack_depth();
+	above = lcons(table, list_copy(above));
 	foreach(cell, migspec_base_relations(table))
 	{
 		MigspecWorldTable *base = lfirst(cell);
 
-		if (base->kind == RELKIND_RELATION || base->kind == RELKIND_PARTITIONED_TABLE ||
-			base->kind == RELKIND_VIEW)
-			lock_one(stmt, base, lock, true);
+		if ((base->kind == RELKIND_RELATION || base->kind == RELKIND_PARTITIONED_TABLE ||
+			 base->kind == RELKIND_VIEW) && !list_member_ptr(above, base))
+			lock_one(stmt, base, lock, true, above);
 	}
 }
 
@@ -312,6 +331,6 @@ migspec_analyse_lock(MigspecStatement *stmt)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("cannot lock relation \"%s\"", table->name)));
-		lock_one(stmt, table, lock->mode, name->inh);
+		lock_one(stmt, table, lock->mode, name->inh, NIL);
 	}
 }

@@ -226,10 +226,11 @@ analyse_view(MigspecStatement *stmt)
 }
 
 /*
- * OWNED BY: the column must be there.  False: the option is not given.
+ * OWNED BY: the column must be there; the table is *owner, NULL for NONE.
+ * False: the option is not given.
  */
 static bool
-check_owner(MigspecStatement *stmt, List *options)
+check_owner(MigspecStatement *stmt, List *options, MigspecWorldTable **owner)
 {
 	DefElem    *option = migspec_option(options, "owned_by");
 	List	   *names = option == NULL ? NIL : (List *) option->arg;
@@ -245,6 +246,7 @@ check_owner(MigspecStatement *stmt, List *options)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation \"%s\" does not exist",
 						migspec_last_name(names), table->name)));
+	*owner = table;
 	return true;
 }
 
@@ -252,12 +254,13 @@ static void
 analyse_create_sequence(MigspecStatement *stmt)
 {
 	CreateSeqStmt *create = (CreateSeqStmt *) stmt->tree;
+	MigspecWorldTable *owner = NULL;
 
 	if (create->if_not_exists && migspec_name_exists(stmt, create->sequence))
 		return;
 	migspec_refuse_duplicate(stmt, create->sequence);
-	(void) check_owner(stmt, create->options);
-	(void) migspec_world_add_table(stmt->world, create->sequence, RELKIND_SEQUENCE);
+	(void) check_owner(stmt, create->options, &owner);
+	migspec_world_add_table(stmt->world, create->sequence, RELKIND_SEQUENCE)->owned_by = owner;
 	migspec_script_creates(stmt, create->sequence->relname);
 }
 
@@ -270,7 +273,9 @@ analyse_alter_sequence(MigspecStatement *stmt)
 	AlterSeqStmt *alter = (AlterSeqStmt *) stmt->tree;
 	MigspecWorldTable *table = migspec_check_table(stmt, alter->sequence, alter->missing_ok);
 	MigspecEffect *effect;
-	Oid			owner;
+	MigspecWorldTable *owner = NULL;
+	bool		gets_owner;
+	Oid			owner_oid;
 	int32		column;
 	ListCell   *cell;
 
@@ -280,13 +285,16 @@ analyse_alter_sequence(MigspecStatement *stmt)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a sequence", table->name)));
-	if (check_owner(stmt, alter->options) && OidIsValid(table->oid) &&
-		sequenceIsOwned(table->oid, DEPENDENCY_INTERNAL, &owner, &column))
+	gets_owner = check_owner(stmt, alter->options, &owner);
+	if (gets_owner && OidIsValid(table->oid) &&
+		sequenceIsOwned(table->oid, DEPENDENCY_INTERNAL, &owner_oid, &column))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot change ownership of identity sequence")));
 	effect = migspec_lock_target(stmt, table, ShareRowExclusiveLock);
 	effect->no_data = true;
+	if (gets_owner)
+		table->owned_by = owner;
 	foreach(cell, alter->options)
 	{
 		DefElem    *option = lfirst(cell);
@@ -502,6 +510,37 @@ put_in_schema(RangeVar *name, char *schema)
 		name->schemaname = schema;
 }
 
+/* in this order, however they are written: transformCreateSchemaStmtElements() */
+static const NodeTag schema_order[] = {
+	T_CreateSeqStmt, T_CreateStmt, T_ViewStmt, T_IndexStmt, T_CreateTrigStmt, T_GrantStmt
+};
+
+static void
+analyse_in_schema(MigspecStatement *stmt, Node *element, char *name)
+{
+	switch (nodeTag(element))
+	{
+		case T_CreateStmt:
+			put_in_schema(((CreateStmt *) element)->relation, name);
+			break;
+		case T_CreateSeqStmt:
+			put_in_schema(((CreateSeqStmt *) element)->sequence, name);
+			break;
+		case T_ViewStmt:
+			put_in_schema(((ViewStmt *) element)->view, name);
+			break;
+		case T_IndexStmt:
+			put_in_schema(((IndexStmt *) element)->relation, name);
+			break;
+		case T_CreateTrigStmt:
+			put_in_schema(((CreateTrigStmt *) element)->relation, name);
+			break;
+		default:
+			break;
+	}
+	migspec_check_nested(stmt, element);
+}
+
 static void
 analyse_schema(MigspecStatement *stmt)
 {
@@ -511,7 +550,9 @@ analyse_schema(MigspecStatement *stmt)
 	ListCell   *cell;
 
 	if (name == NULL)
-		name = get_rolespec_name(create->authrole);
+		name = create->authrole->roletype == ROLESPEC_CSTRING &&
+			migspec_world_is_new_name(stmt->world, create->authrole->rolename) ?
+			create->authrole->rolename : get_rolespec_name(create->authrole);
 	if (OidIsValid(get_namespace_oid(name, true)) &&
 		!migspec_script_has_dropped(stmt->world, NamespaceRelationId,
 									get_namespace_oid(name, true)))
@@ -529,36 +570,63 @@ analyse_schema(MigspecStatement *stmt)
 	/* names in there are looked for in the new schema first */
 	nest_level = NewGUCNestLevel();
 	(void) set_config_option("search_path",
+							 namespace_search_path[strspn(namespace_search_path, " \t\n\r\f\v")] == '\0' ?
+							 quote_identifier(name) :
 							 psprintf("%s, %s", quote_identifier(name),
 									  namespace_search_path),
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	foreach(cell, create->schemaElts)
+	for (int i = 0; i < (int) lengthof(schema_order); i++)
 	{
-		Node	   *element = copyObject(lfirst(cell));
-
-		switch (nodeTag(element))
+		foreach(cell, create->schemaElts)
 		{
-			case T_CreateStmt:
-				put_in_schema(((CreateStmt *) element)->relation, name);
-				break;
-			case T_CreateSeqStmt:
-				put_in_schema(((CreateSeqStmt *) element)->sequence, name);
-				break;
-			case T_ViewStmt:
-				put_in_schema(((ViewStmt *) element)->view, name);
-				break;
-			case T_IndexStmt:
-				put_in_schema(((IndexStmt *) element)->relation, name);
-				break;
-			case T_CreateTrigStmt:
-				put_in_schema(((CreateTrigStmt *) element)->relation, name);
-				break;
-			default:
-				break;
+			if (nodeTag(lfirst(cell)) == schema_order[i])
+				analyse_in_schema(stmt, copyObject(lfirst(cell)), name);
 		}
-		migspec_check_nested(stmt, element);
 	}
 	AtEOXact_GUC(false, nest_level);
+}
+
+/*
+ * What has no more to it than a name.
+ */
+static void
+analyse_create_named(MigspecStatement *stmt)
+{
+	Node	   *tree = stmt->tree;
+
+	switch (nodeTag(tree))
+	{
+		case T_CreateAmStmt:
+			migspec_script_creates(stmt, ((CreateAmStmt *) tree)->amname);
+			break;
+		case T_CreateConversionStmt:
+			migspec_script_creates(stmt, migspec_last_name(((CreateConversionStmt *) tree)->conversion_name));
+			break;
+		case T_CreateFdwStmt:
+			migspec_script_creates(stmt, ((CreateFdwStmt *) tree)->fdwname);
+			break;
+		case T_CreateForeignServerStmt:
+			migspec_script_creates(stmt, ((CreateForeignServerStmt *) tree)->servername);
+			break;
+		case T_CreateOpClassStmt:
+			/* and its family, if that is not named */
+			migspec_script_creates(stmt, migspec_last_name(((CreateOpClassStmt *) tree)->opclassname));
+			break;
+		case T_CreateOpFamilyStmt:
+			migspec_script_creates(stmt, migspec_last_name(((CreateOpFamilyStmt *) tree)->opfamilyname));
+			break;
+		case T_CreatePLangStmt:
+			migspec_script_creates(stmt, ((CreatePLangStmt *) tree)->plname);
+			break;
+		case T_CreateRoleStmt:
+			migspec_script_creates(stmt, ((CreateRoleStmt *) tree)->role);
+			break;
+		case T_CreateSubscriptionStmt:
+			migspec_script_creates(stmt, ((CreateSubscriptionStmt *) tree)->subname);
+			break;
+		default:
+			break;
+	}
 }
 
 static void
@@ -696,6 +764,7 @@ analyse_alone(MigspecStatement *stmt)
 			break;
 		case T_CreateTableSpaceStmt:
 			migspec_refuse_in_transaction(stmt, "CREATE TABLESPACE");
+			migspec_script_creates(stmt, ((CreateTableSpaceStmt *) stmt->tree)->tablespacename);
 			break;
 		default:
 			migspec_refuse_in_transaction(stmt, "DROP TABLESPACE");
@@ -730,14 +799,23 @@ static const struct
 	{T_ClusterStmt, migspec_analyse_cluster},
 	{T_CommentStmt, analyse_comment},
 	{T_CopyStmt, analyse_copy},
+	{T_CreateAmStmt, analyse_create_named},
+	{T_CreateConversionStmt, analyse_create_named},
 	{T_CreateEventTrigStmt, analyse_create_event_trigger},
 	{T_CreateExtensionStmt, analyse_extension},
+	{T_CreateFdwStmt, analyse_create_named},
+	{T_CreateForeignServerStmt, analyse_create_named},
 	{T_CreateFunctionStmt, migspec_analyse_function},
+	{T_CreateOpClassStmt, analyse_create_named},
+	{T_CreateOpFamilyStmt, analyse_create_named},
+	{T_CreatePLangStmt, analyse_create_named},
 	{T_CreatePolicyStmt, analyse_policy},
 	{T_CreatePublicationStmt, analyse_publication},
+	{T_CreateRoleStmt, analyse_create_named},
 	{T_CreateSchemaStmt, analyse_schema},
 	{T_CreateSeqStmt, analyse_create_sequence},
 	{T_CreateStatsStmt, analyse_create_statistics},
+	{T_CreateSubscriptionStmt, analyse_create_named},
 	{T_CreateTableSpaceStmt, analyse_alone},
 	{T_CreateTrigStmt, analyse_trigger},
 	{T_CreatedbStmt, analyse_database},

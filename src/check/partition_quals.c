@@ -150,8 +150,51 @@ is_unchanged(MigspecWorldTable *parent)
 }
 
 /*
+ * Do all comparisons use this collation?  The first one found says which.
+ */
+static bool
+mixes_collations(Node *node, void *arg)
+{
+	Oid		   *collation = arg;
+	Oid			here = InvalidOid;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr))
+		here = ((OpExpr *) node)->inputcollid;
+	else if (IsA(node, ScalarArrayOpExpr))
+		here = ((ScalarArrayOpExpr *) node)->inputcollid;
+	if (!OidIsValid(*collation))
+		*collation = here;
+	return (OidIsValid(here) && here != *collation) ||
+		expression_tree_walker(node, mixes_collations, arg);
+}
+
+/*
+ * What rows of a partition fulfil, which is asked for again and again when a
+ * script adds many; NIL if that is not known.
+ */
+static List *
+quals_of_child(MigspecWorldTable *parent, MigspecWorldTable *child)
+{
+	bool		provable = true;
+	List	   *quals;
+	MemoryContext old;
+
+	if (child->bound_quals_of == child->bound)
+		return child->bound_quals;
+	quals = migspec_partition_quals(parent, child->bound, &provable);
+	old = MemoryContextSwitchTo(child->world->context);
+	child->bound_quals = provable ? copyObject(quals) : NIL;
+	MemoryContextSwitchTo(old);
+	child->bound_quals_of = child->bound;
+	return child->bound_quals;
+}
+
+/*
  * Do the bounds overlap those of a partition, where the catalog cannot tell?
- * Only of a single column it can be said for sure.
+ * Only of a single column it can be said for sure, and only of values that are
+ * compared in the same way.
  */
 static void
 check_overlap(MigspecWorldTable *parent, const char *name, PartitionBoundSpec *bound)
@@ -167,12 +210,15 @@ check_overlap(MigspecWorldTable *parent, const char *name, PartitionBoundSpec *b
 	{
 		MigspecWorldTable *child = lfirst(cell);
 		List	   *there;
+		Oid			collation = InvalidOid;
 
 		if (child->bound == NULL || child->is_default_partition ||
 			strcmp(child->name, name) == 0)
 			continue;
-		there = migspec_partition_quals(parent, child->bound, &provable);
-		if (provable && bound->strategy != PARTITION_STRATEGY_HASH &&
+		there = quals_of_child(parent, child);
+		if (there != NIL && bound->strategy != PARTITION_STRATEGY_HASH &&
+			!mixes_collations((Node *) quals, &collation) &&
+			!mixes_collations((Node *) there, &collation) &&
 			!predicate_refuted_by(quals, there, false))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),

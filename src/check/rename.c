@@ -85,6 +85,7 @@ rename_index(MigspecStatement *stmt, RenameStmt *rename, MigspecWorldIndex *inde
 			constraint->name = world_string(stmt, rename->newname);
 	}
 	index->name = world_string(stmt, rename->newname);
+	migspec_world_note_name(index->table, index->name);
 }
 
 /*
@@ -146,6 +147,7 @@ rename_relation(MigspecStatement *stmt, RenameStmt *rename)
 	if (OidIsValid(table->row_type))
 		migspec_script_creates(stmt, rename->newname);
 	table->name = world_string(stmt, rename->newname);
+	migspec_world_note_name(table, table->name);
 }
 
 /*
@@ -271,14 +273,17 @@ rename_constraint(MigspecStatement *stmt, RenameStmt *rename)
 			MigspecWorldConstraint *inherited =
 			migspec_world_constraint(lfirst(cell), rename->subname);
 
-			if (inherited != NULL)
-				inherited->name = world_string(stmt, rename->newname);
+			if (inherited == NULL)
+				continue;
+			inherited->name = world_string(stmt, rename->newname);
+			migspec_world_note_name(inherited->table, inherited->name);
 		}
 	}
 	fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, table,
 							  psprintf("constraint %s", rename->subname));
 	fact->detail = rename->newname;
 	constraint->name = world_string(stmt, rename->newname);
+	migspec_world_note_name(table, constraint->name);
 	if (constraint->index != NULL)
 		constraint->index->name = constraint->name;
 }
@@ -396,8 +401,11 @@ rename_type(MigspecStatement *stmt, RenameStmt *rename)
 		{
 			migspec_lock_target(stmt, table, AccessExclusiveLock);
 			table->name = world_string(stmt, rename->newname);
+			migspec_world_note_name(table, table->name);
 		}
 	}
+	else if (OidIsValid(type))
+		migspec_script_drops(stmt, TypeRelationId, type);
 	fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL,
 							  psprintf("%s %s", rename->renameType == OBJECT_DOMAIN ?
 									   "domain" : "type", migspec_shown_name(names)));
@@ -421,7 +429,14 @@ rename_other(MigspecStatement *stmt, RenameStmt *rename)
 			(void) migspec_check_type(stmt, makeTypeNameFromNameList((List *) rename->object),
 									  NULL);
 		else
-			(void) migspec_find_object(stmt, rename->renameType, rename->object, false);
+		{
+			ObjectAddress address = migspec_find_object(stmt, rename->renameType,
+														rename->object, false);
+
+			/* nothing has the old name any more */
+			if (OidIsValid(address.objectId))
+				migspec_script_drops(stmt, address.classId, address.objectId);
+		}
 		switch (nodeTag(rename->object))
 		{
 			case T_List:
@@ -440,6 +455,9 @@ rename_other(MigspecStatement *stmt, RenameStmt *rename)
 	fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL, name);
 	fact->detail = rename->newname;
 	migspec_script_creates(stmt, rename->newname);
+	if (rename->renameType == OBJECT_DOMCONSTRAINT)
+		migspec_script_creates(stmt, psprintf("constraint %s of %s", rename->newname,
+											  migspec_last_name((List *) rename->object)));
 }
 
 /* see check.h */
@@ -579,6 +597,13 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 			fact->detail = quote_qualified_identifier(alter->newschema, table->name);
 			foreach(cell, migspec_owned_sequences(table))
 				move_relation(stmt, lfirst(cell), alter->newschema);
+			foreach(cell, stmt->world->tables)
+			{
+				MigspecWorldTable *sequence = lfirst(cell);
+
+				if (sequence->owned_by == table && !sequence->dropped)
+					move_relation(stmt, sequence, alter->newschema);
+			}
 			move_relation(stmt, table, alter->newschema);
 			break;
 		case OBJECT_EXTENSION:
@@ -586,9 +611,20 @@ migspec_analyse_set_schema(MigspecStatement *stmt)
 			break;
 		default:
 			if (alter->objectType == OBJECT_TYPE || alter->objectType == OBJECT_DOMAIN)
+			{
 				(void) migspec_check_type(stmt,
 										  makeTypeNameFromNameList((List *) alter->object),
 										  NULL);
+				/* a composite type is a relation as well */
+				table = list_length((List *) alter->object) > 2 ? NULL :
+					migspec_world_find(stmt->world,
+									   makeRangeVarFromNameList((List *) alter->object));
+				if (table != NULL && table->kind == RELKIND_COMPOSITE_TYPE)
+				{
+					migspec_world_remember(table);
+					table->schema = world_string(stmt, alter->newschema);
+				}
+			}
 			else
 				(void) migspec_find_object(stmt, alter->objectType, alter->object, false);
 			fact = migspec_check_fact(stmt, RULE_RENAME_OTHER, NULL,

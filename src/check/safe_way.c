@@ -54,18 +54,30 @@ migspec_way_add(MigspecWay *way, const char *format,...)
 void
 migspec_way_comment(MigspecWay *way, const char *format,...)
 {
-	appendStringInfoString(&way->sql, "-- ");
+	StringInfoData text;
+
+	initStringInfo(&text);
 	for (;;)
 	{
 		va_list		args;
 		int			needed;
 
 		va_start(args, format);
-		needed = appendStringInfoVA(&way->sql, format, args);
+		needed = appendStringInfoVA(&text, format, args);
 		va_end(args);
 		if (needed == 0)
 			break;
-		enlargeStringInfo(&way->sql, needed);
+		enlargeStringInfo(&text, needed);
+	}
+
+	/* a name may have line ends, behind which it would be SQL */
+	appendStringInfoString(&way->sql, "-- ");
+	for (const char *p = text.data; *p; p++)
+	{
+		if (*p == '\n' || *p == '\r')
+			appendStringInfoString(&way->sql, "\n-- ");
+		else
+			appendStringInfoChar(&way->sql, *p);
 	}
 	appendStringInfoChar(&way->sql, '\n');
 }
@@ -99,7 +111,11 @@ migspec_way_long(MigspecWay *way)
 void
 migspec_way_source(MigspecWay *way)
 {
-	migspec_way_add(way, "%s", way->stmt->source);
+	const char *source = way->stmt->source;
+	const char *last = strrchr(source, '\n');
+
+	/* a comment at its end must not hide the semicolon */
+	migspec_way_add(way, "%s%s", source, strstr(last ? last : source, "--") ? "\n" : "");
 }
 
 /*

@@ -40,7 +40,10 @@ end_transaction(Script *script, bool commit)
 	MigspecWorld *world = script->world;
 
 	if (commit)
+	{
 		migspec_script_settings_commit(script->settings);
+		migspec_world_commit(world);
+	}
 	else
 	{
 		migspec_world_undo(world, 0);

@@ -249,6 +249,10 @@ migspec_script_settings_apply(MigspecScriptSettings *settings, Node *tree)
 	if (trial.name == NULL)
 		return NULL;
 	error = migspec_check_try(try_setting, &trial);
+	/* of a table space or method that the script creates nothing is known */
+	if (error != NULL && trial.value != NULL &&
+		migspec_world_is_new_name(settings->world, trial.value))
+		return NULL;
 	if (error != NULL || (is_local && !settings->world->in_transaction))
 		return error;
 	if (settings->world->in_transaction)

@@ -18,14 +18,85 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
+#include "check/deletion.h"
 #include "check/statements.h"
+
+/* objects that are parts of a table and locked with it when dropped */
+typedef struct PartClass
+{
+	Oid			class;
+	AttrNumber	oid;
+	Oid			index;			/* on that */
+	AttrNumber	relation;
+	LOCKMODE	lock;
+} PartClass;
+
+static const PartClass part_classes[] = {
+	{AttrDefaultRelationId, Anum_pg_attrdef_oid, AttrDefaultOidIndexId, Anum_pg_attrdef_adrelid,
+	AccessExclusiveLock},
+	{ConstraintRelationId, Anum_pg_constraint_oid, ConstraintOidIndexId, Anum_pg_constraint_conrelid,
+	AccessExclusiveLock},
+	{PolicyRelationId, Anum_pg_policy_oid, PolicyOidIndexId, Anum_pg_policy_polrelid,
+	AccessExclusiveLock},
+	{RewriteRelationId, Anum_pg_rewrite_oid, RewriteOidIndexId, Anum_pg_rewrite_ev_class,
+	AccessExclusiveLock},
+	{StatisticExtRelationId, Anum_pg_statistic_ext_oid, StatisticExtOidIndexId,
+	Anum_pg_statistic_ext_stxrelid, ShareUpdateExclusiveLock},
+	{TriggerRelationId, Anum_pg_trigger_oid, TriggerOidIndexId, Anum_pg_trigger_tgrelid,
+	AccessExclusiveLock},
+};
+
+/* see deletion.h */
+Oid
+migspec_object_relation(Oid class, Oid object, LOCKMODE *lock)
+{
+	for (int i = 0; i < (int) lengthof(part_classes); i++)
+	{
+		const PartClass *part = &part_classes[i];
+		Relation	catalog;
+		ScanKeyData key[1];
+		SysScanDesc scan;
+		HeapTuple	tuple;
+		Oid			result = InvalidOid;
+
+		if (part->class != class)
+			continue;
+		catalog = table_open(class, AccessShareLock);
+		ScanKeyInit(&key[0], part->oid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(object));
+		scan = systable_beginscan(catalog, part->index, true, NULL, 1, key);
+		tuple = systable_getnext(scan);
+		if (HeapTupleIsValid(tuple))
+		{
+			bool		isnull;
+
+			result = DatumGetObjectId(heap_getattr(tuple, part->relation,
+												   RelationGetDescr(catalog),
+												   &isnull));
+		}
+		systable_endscan(scan);
+		table_close(catalog, AccessShareLock);
+		*lock = part->lock;
+		return result;
+	}
+
+	*lock = NoLock;
+	return InvalidOid;
+}
 
 /* see statements.h */
 MigspecEffect *
@@ -89,6 +160,19 @@ migspec_script_creates(MigspecStatement *stmt, const char *name)
 
 	if (!migspec_world_is_new_name(world, name))
 		world->new_types = lappend(world->new_types, pstrdup(name));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* see statements.h */
+void
+migspec_script_drops(MigspecStatement *stmt, Oid class, Oid object)
+{
+	MigspecWorld *world = stmt->world;
+	MemoryContext oldcontext = MemoryContextSwitchTo(world->context);
+	ObjectAddress *address = palloc(sizeof(ObjectAddress));
+
+	ObjectAddressSet(*address, class, object);
+	world->dropped_objects = lappend(world->dropped_objects, address);
 	MemoryContextSwitchTo(oldcontext);
 }
 

@@ -58,6 +58,7 @@ extern ObjectAddress migspec_find_object(MigspecStatement *stmt, ObjectType type
  * anything: the statement is opaque.
  */
 extern void migspec_script_creates(MigspecStatement *stmt, const char *name);
+extern void migspec_script_drops(MigspecStatement *stmt, Oid class, Oid object);
 extern bool migspec_script_has_dropped(const MigspecWorld *world, Oid class, Oid object);
 
 /* The statement may do anything, which cannot be seen from here */
@@ -144,6 +145,9 @@ extern void migspec_analyse_cluster(MigspecStatement *stmt);
 extern void migspec_analyse_vacuum(MigspecStatement *stmt);
 extern void migspec_analyse_refresh(MigspecStatement *stmt);
 extern void migspec_analyse_lock(MigspecStatement *stmt);
+
+/* maintenance.c: CLUSTER of the table takes this index from now on; NULL: none */
+extern void migspec_mark_clustered(MigspecWorldTable *table, const MigspecWorldIndex *index);
 
 /* dml.c: the relations that a view reads, MigspecWorldTable * */
 extern List *migspec_base_relations(MigspecWorldTable *view);

@@ -17,6 +17,8 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
@@ -255,15 +257,48 @@ static void
 require_domain_constraint(MigspecStatement *stmt, Oid domain, List *names,
 						  const char *constraint)
 {
-	if (OidIsValid(get_domain_constraint_oid(domain, constraint, true)) ||
-		migspec_world_is_new_name(stmt->world,
-								  psprintf("constraint %s of %s", constraint,
-										   migspec_last_name(names))))
+	const char *name = migspec_last_name(names);
+	Oid			oid = OidIsValid(domain) ?
+	get_domain_constraint_oid(domain, constraint, true) : InvalidOid;
+
+	if ((OidIsValid(oid) &&
+		 !migspec_script_has_dropped(stmt->world, ConstraintRelationId, oid)) ||
+		migspec_world_is_new_name(stmt->world, psprintf("constraint %s of %s", constraint,
+														name)) ||
+		migspec_world_is_new_name(stmt->world, ""))
+		return;
+	/* of what else has become of the name nothing is known */
+	if (!OidIsValid(domain) &&
+		!migspec_world_is_new_name(stmt->world, psprintf("new domain %s", name)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("constraint \"%s\" of domain \"%s\" does not exist",
 					constraint, migspec_shown_name(names))));
+}
+
+/*
+ * The script gives a domain this constraint.  Without a name it gets one, see
+ * ChooseConstraintName().
+ */
+static void
+add_domain_constraint(MigspecStatement *stmt, List *domain, const Constraint *constraint)
+{
+	const char *last = migspec_last_name(domain);
+	char	   *label = constraint->contype == CONSTR_CHECK ? "check" : "not_null";
+	char	   *name = constraint->conname;
+
+	for (int i = 1; name == NULL; i++)
+	{
+		char	   *chosen = makeObjectName(last, NULL, label);
+
+		if (!migspec_world_is_new_name(stmt->world,
+									   psprintf("constraint %s of %s", chosen, last)))
+			name = chosen;
+		label = psprintf("%s%d", constraint->contype == CONSTR_CHECK ? "check" : "not_null",
+						 i);
+	}
+	migspec_script_creates(stmt, psprintf("constraint %s of %s", name, last));
 }
 
 static void
@@ -272,12 +307,19 @@ alter_domain(MigspecStatement *stmt, AlterDomainStmt *alter)
 	char	   *name = migspec_shown_name(alter->typeName);
 	Oid			domain = named_type(stmt, alter->typeName);
 	Constraint *constraint = (Constraint *) alter->def;
+	Oid			dropped;
 
 	if (alter->subtype == 'C' || alter->subtype == 'O')
 		migspec_script_creates(stmt, psprintf("constrained domain %s",
 											  migspec_last_name(alter->typeName)));
+	if ((alter->subtype == 'V' || alter->subtype == 'X') && !alter->missing_ok)
+		require_domain_constraint(stmt, domain, alter->typeName, alter->name);
 	if (!OidIsValid(domain))
+	{
+		if (alter->subtype == 'C')
+			add_domain_constraint(stmt, alter->typeName, constraint);
 		return;
+	}
 	if (get_typtype(domain) != TYPTYPE_DOMAIN)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -290,22 +332,19 @@ alter_domain(MigspecStatement *stmt, AlterDomainStmt *alter)
 				return;
 			if (!constraint->skip_validation)
 				scan_users(stmt, domain, name);
-			if (constraint->conname != NULL)
-				migspec_script_creates(stmt, psprintf("constraint %s of %s",
-													  constraint->conname,
-													  migspec_last_name(alter->typeName)));
+			add_domain_constraint(stmt, alter->typeName, constraint);
 			break;
 		case 'O':				/* SET NOT NULL */
 			if (!domain_is_not_null(domain))
 				scan_users(stmt, domain, name);
 			break;
 		case 'V':				/* VALIDATE CONSTRAINT */
-			require_domain_constraint(stmt, domain, alter->typeName, alter->name);
 			scan_users(stmt, domain, name);
 			break;
 		case 'X':				/* DROP CONSTRAINT */
-			if (!alter->missing_ok)
-				require_domain_constraint(stmt, domain, alter->typeName, alter->name);
+			dropped = get_domain_constraint_oid(domain, alter->name, true);
+			if (OidIsValid(dropped))
+				migspec_script_drops(stmt, ConstraintRelationId, dropped);
 			break;
 		default:				/* SET DEFAULT, DROP DEFAULT, DROP NOT NULL */
 			break;
@@ -511,7 +550,11 @@ note_constraints(MigspecStatement *stmt, CreateDomainStmt *create)
 
 		constrained |= constraint->contype == CONSTR_CHECK ||
 			constraint->contype == CONSTR_NOTNULL;
+		if (constraint->contype == CONSTR_CHECK || constraint->contype == CONSTR_NOTNULL)
+			add_domain_constraint(stmt, create->domainname, constraint);
 	}
+	migspec_script_creates(stmt, psprintf("new domain %s",
+										  migspec_last_name(create->domainname)));
 	if (constrained)
 		migspec_script_creates(stmt, psprintf("constrained domain %s",
 											  migspec_last_name(create->domainname)));
@@ -526,6 +569,27 @@ migspec_is_constrained(const MigspecWorld *world, Oid type, const TypeName *name
 	return name->names != NIL && name->arrayBounds == NIL &&
 		migspec_world_is_new_name(world, psprintf("constrained domain %s",
 												  migspec_last_name(name->names)));
+}
+
+/*
+ * The multirange type that comes with a range type.  See
+ * makeMultirangeTypeName() in catalog/pg_type.c.
+ */
+static void
+create_multirange(MigspecStatement *stmt, const CreateRangeStmt *create)
+{
+	DefElem    *option = migspec_option(create->params, "multirange_type_name");
+	const char *name = migspec_last_name(create->typeName);
+	const char *range = strstr(name, "range");
+
+	if (option != NULL)
+		name = migspec_last_name(defGetQualifiedName(option));
+	else if (range != NULL)
+		name = psprintf("%.*smulti%s", (int) (range - name), name, range);
+	else
+		name = psprintf("%.*s_multirange",
+						pg_mbcliplen(name, strlen(name), NAMEDATALEN - 12), name);
+	migspec_script_creates(stmt, name);
 }
 
 /* see check.h: CREATE TYPE in all its forms, and CREATE DOMAIN */
@@ -544,6 +608,7 @@ migspec_analyse_type(MigspecStatement *stmt)
 			break;
 		case T_CreateRangeStmt:
 			names = ((CreateRangeStmt *) stmt->tree)->typeName;
+			create_multirange(stmt, (CreateRangeStmt *) stmt->tree);
 			break;
 		case T_CreateDomainStmt:
 			names = ((CreateDomainStmt *) stmt->tree)->domainname;

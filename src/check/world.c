@@ -41,6 +41,13 @@ typedef struct OidEntry
 	MigspecWorldTable *table;
 } OidEntry;
 
+/* entry of MigspecWorld.by_name */
+typedef struct NameEntry
+{
+	char		name[NAMEDATALEN];
+	List	   *tables;			/* of MigspecWorldTable * */
+} NameEntry;
+
 /*
  * migspec_world_create -- see world.h.
  */
@@ -63,7 +70,49 @@ migspec_world_create(bool may_wait)
 	ctl.hcxt = context;
 	world->by_oid = hash_create("migspec world", 128, &ctl,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.keysize = NAMEDATALEN;
+	ctl.entrysize = sizeof(NameEntry);
+	world->by_name = hash_create("migspec world names", 256, &ctl,
+								 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	return world;
+}
+
+List *
+migspec_world_named(const MigspecWorld *world, const char *name)
+{
+	NameEntry  *entry = hash_search(world->by_name, name, HASH_FIND, NULL);
+
+	return entry == NULL ? NIL : entry->tables;
+}
+
+void
+migspec_world_note_name(MigspecWorldTable *table, const char *name)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->world->context);
+	bool		found;
+	NameEntry  *entry = hash_search(table->world->by_name, name, HASH_ENTER, &found);
+
+	if (!found)
+		entry->tables = NIL;
+	/* more than once does no harm */
+	if (entry->tables == NIL || llast(entry->tables) != table)
+		entry->tables = lappend(entry->tables, table);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Note the names of what has been copied from the catalog.
+ */
+static void
+note_names(MigspecWorldTable *table)
+{
+	ListCell   *lc;
+
+	migspec_world_note_name(table, table->name);
+	foreach(lc, table->indexes)
+		migspec_world_note_name(table, ((MigspecWorldIndex *) lfirst(lc))->name);
+	foreach(lc, table->constraints)
+		migspec_world_note_name(table, ((MigspecWorldConstraint *) lfirst(lc))->name);
 }
 
 /*
@@ -85,6 +134,7 @@ migspec_world_by_oid(MigspecWorld *world, Oid oid)
 		world->tables = lappend(world->tables, table);
 		entry = hash_search(world->by_oid, &oid, HASH_ENTER, NULL);
 		entry->table = table;
+		note_names(table);
 	}
 	MemoryContextSwitchTo(old);
 	return table;
@@ -277,7 +327,7 @@ find_table_in(MigspecWorld *world, const char *schema, const char *name)
 		if (table != NULL && is_called(table, schema, name))
 			return table;
 	}
-	foreach(lc, world->tables)
+	foreach(lc, migspec_world_named(world, name))
 	{
 		if (is_called(lfirst(lc), schema, name))
 			return lfirst(lc);
@@ -338,7 +388,7 @@ find_index_in(MigspecWorld *world, const char *schema, const char *name)
 				return index;
 		}
 	}
-	foreach(lc, world->tables)
+	foreach(lc, migspec_world_named(world, name))
 	{
 		MigspecWorldTable *table = lfirst(lc);
 		MigspecWorldIndex *index;
@@ -463,7 +513,7 @@ is_visible(MigspecWorld *world, const char *schema, const char *name)
 			return true;
 		if (OidIsValid(catalog_oid(searched, name, &relkind)))
 			return false;
-		foreach(lt, world->tables)
+		foreach(lt, migspec_world_named(world, name))
 		{
 			if (is_called(lfirst(lt), searched, name))
 				return false;

@@ -63,6 +63,7 @@ typedef struct MigspecWorldIndex
 	bool		immediate;
 	bool		valid;
 	bool		replica_identity;
+	bool		clustered;		/* CLUSTER without a name takes this one */
 	bool		partitioned;	/* an empty shell */
 	bool		dropped;
 } MigspecWorldIndex;
@@ -129,8 +130,11 @@ struct MigspecWorldTable
 	bool		is_partition;
 	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
 	bool		is_default_partition;
+	bool		drop_on_commit; /* temporary, until the transaction ends */
 	char		user_catalog;	/* the option user_catalog_table, 'y' or 'n',
 								 * if the script sets it */
+	MigspecWorldTable *owned_by;	/* of a sequence that the script makes:
+									 * the table it goes with; or NULL */
 	List	   *uses;			/* of MigspecWorldUse *; of a view that the
 								 * script creates */
 	PartitionSpec *partition_by;	/* raw; of a partitioned table that the
@@ -151,6 +155,8 @@ struct MigspecWorldTable
 	int			cached_at;		/* ... and world->names was this */
 	bool		children_known;
 	List	   *loaded_children;	/* of Oid, as in the catalog */
+	List	   *bound_quals;	/* what rows of the partition fulfil ... */
+	PartitionBoundSpec *bound_quals_of; /* ... if it has these bounds */
 	bool		sized;
 	uint64		heap_bytes;
 	uint64		index_bytes;
@@ -171,6 +177,7 @@ typedef struct MigspecWorld
 								 * functions that the script creates */
 	List	   *new_values;		/* of char *: values of enumerations that the
 								 * transaction adds, and cannot use */
+	bool		drops_on_commit;	/* a table may be dropped on commit */
 	List	   *dropped_objects;	/* of ObjectAddress *: what else than
 									 * relations and their parts the script
 									 * has dropped; see deletion.h */
@@ -178,6 +185,7 @@ typedef struct MigspecWorld
 	/* private to world*.c and script*.c */
 	int			patience;		/* ms: how long it may still wait for locks */
 	struct HTAB *by_oid;
+	struct HTAB *by_name;		/* see migspec_world_named() */
 	List	   *new_foreign_keys;	/* of MigspecWorldConstraint *, made by
 									 * the script */
 	int			statement;		/* the one at work; 0: none */
@@ -209,6 +217,14 @@ extern MigspecWorld *migspec_world_create(bool may_wait);
 extern MigspecWorldTable *migspec_world_find(MigspecWorld *world, const RangeVar *name);
 extern MigspecWorldTable *migspec_world_find_oid(MigspecWorld *world, Oid oid);
 extern MigspecWorldIndex *migspec_world_find_index(MigspecWorld *world, const RangeVar *name);
+
+/*
+ * Tables (List of MigspecWorldTable *) that have, or have ever had, this name,
+ * or an index or constraint of this name; so whoever gives something another
+ * name must note that.
+ */
+extern List *migspec_world_named(const MigspecWorld *world, const char *name);
+extern void migspec_world_note_name(MigspecWorldTable *table, const char *name);
 
 /* Members, by name or attno; NULL if there is none or it is dropped */
 extern MigspecWorldColumn *migspec_world_column(const MigspecWorldTable *table,
@@ -256,6 +272,9 @@ extern MigspecWorldIndex *migspec_world_add_index(MigspecWorldTable *table, cons
 extern MigspecWorldConstraint *migspec_world_add_constraint(MigspecWorldTable *table,
 															const char *name, char type);
 extern void migspec_world_drop_table(MigspecWorldTable *table);
+
+/* at the end of a transaction: those that are dropped then */
+extern void migspec_world_commit(MigspecWorld *world);
 
 /* column, and the constraints and indexes that need it */
 extern void migspec_world_drop_column(MigspecWorldTable *table, MigspecWorldColumn *column);

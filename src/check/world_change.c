@@ -31,8 +31,20 @@ static const char *
 schema_for(MigspecWorld *world, const RangeVar *name)
 {
 	const char *schema = name->schemaname;
+	bool		is_temp = schema != NULL &&
+	(strcmp(schema, MIGSPEC_TEMP_SCHEMA) == 0 ||
+	 isTempNamespace(get_namespace_oid(schema, true)));
 
-	if (name->relpersistence == RELPERSISTENCE_TEMP)
+	/* see RangeVarAdjustRelationPersistence() in catalog/namespace.c */
+	if (is_temp && name->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("only temporary relations may be created in temporary schemas")));
+	if (!is_temp && schema != NULL && name->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("cannot create temporary relation in non-temporary schema")));
+	if (is_temp || name->relpersistence == RELPERSISTENCE_TEMP)
 		return MIGSPEC_TEMP_SCHEMA;
 	if (schema == NULL)
 	{
@@ -43,8 +55,7 @@ schema_for(MigspecWorld *world, const RangeVar *name)
 					 errmsg("no schema has been selected to create in")));
 		return schema;
 	}
-	if (strcmp(schema, MIGSPEC_TEMP_SCHEMA) != 0 &&
-		!OidIsValid(get_namespace_oid(schema, true)) &&
+	if (!OidIsValid(get_namespace_oid(schema, true)) &&
 		!migspec_world_is_new_name(world, schema))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_SCHEMA),
@@ -76,6 +87,7 @@ migspec_world_add_table(MigspecWorld *world, const RangeVar *name, char kind)
 	table->replica_identity = REPLICA_IDENTITY_DEFAULT;
 	table->tuples = 0;
 	world->tables = lappend(world->tables, table);
+	migspec_world_note_name(table, table->name);
 	migspec_world_created(table);
 	MemoryContextSwitchTo(old);
 	return table;
@@ -115,6 +127,7 @@ migspec_world_add_index(MigspecWorldTable *table, const char *name)
 	index->immediate = true;
 	index->valid = true;
 	table->indexes = lappend(table->indexes, index);
+	migspec_world_note_name(table, index->name);
 	MemoryContextSwitchTo(old);
 	return index;
 }
@@ -136,6 +149,7 @@ migspec_world_add_constraint(MigspecWorldTable *table, const char *name, char ty
 	con->enforced = true;
 	con->is_local = true;
 	table->constraints = lappend(table->constraints, con);
+	migspec_world_note_name(table, con->name);
 	if (type == CONSTRAINT_FOREIGN)
 		world->new_foreign_keys = lappend(world->new_foreign_keys, con);
 	MemoryContextSwitchTo(old);
@@ -148,6 +162,26 @@ migspec_world_drop_table(MigspecWorldTable *table)
 	migspec_world_remember(table);
 	table->dropped = true;
 	table->world->names++;
+}
+
+void
+migspec_world_commit(MigspecWorld *world)
+{
+	ListCell   *lc;
+
+	foreach(lc, world->drops_on_commit ? world->tables : NIL)
+	{
+		MigspecWorldTable *table = lfirst(lc);
+
+		ListCell   *child;
+
+		if (!table->drop_on_commit || table->dropped)
+			continue;
+		foreach(child, migspec_world_descendants(table))
+			migspec_world_drop_table(lfirst(child));
+		migspec_world_drop_table(table);
+	}
+	world->drops_on_commit = false;
 }
 
 static bool

@@ -33,9 +33,11 @@
 #include "parser/parse_relation.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/ruleutils.h"
 
 #include "check/check.h"
+#include "check/statements.h"
 #include "check/world.h"
 #include "expr/params.h"
 
@@ -197,6 +199,38 @@ check_generated(MigspecWorldTable *table, Node *expr)
 				 errmsg("generation expression is not immutable")));
 }
 
+/*
+ * A function that the script has dropped or given another name, and made no
+ * other one of that name?
+ */
+static bool
+is_gone(Oid function, void *context)
+{
+	const MigspecWorld *world = context;
+	char	   *name;
+
+	if (!migspec_script_has_dropped(world, ProcedureRelationId, function) ||
+		migspec_world_is_new_name(world, ""))
+		return false;
+	name = get_func_name(function);
+	return name != NULL && !migspec_world_is_new_name(world, name);
+}
+
+static bool
+check_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_gone, context))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 IsA(node, FuncExpr) ?
+				 errmsg("function %s does not exist",
+						format_procedure(((FuncExpr *) node)->funcid)) :
+				 errmsg("a function that is needed does not exist")));
+	return expression_tree_walker(node, check_functions, context);
+}
+
 Node *
 migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, Node *raw,
 				   ParseExprKind kind, Oid type, int32 typmod)
@@ -221,6 +255,8 @@ migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, Node *raw,
 					 errhint("You will need to rewrite or cast the expression.")));
 	}
 	assign_expr_collations(pstate, expr);
+	if (world->dropped_objects != NIL)
+		check_functions(expr, world);
 	if (kind == EXPR_KIND_GENERATED_COLUMN && table != NULL)
 		check_generated(table, expr);
 	free_parsestate(pstate);

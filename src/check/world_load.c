@@ -167,6 +167,7 @@ copy_index(MigspecWorldTable *table, HeapTuple tuple, Form_pg_class class)
 	index->immediate = row->indimmediate;
 	index->valid = row->indisvalid;
 	index->replica_identity = row->indisreplident;
+	index->clustered = row->indisclustered;
 	index->partitioned = class->relkind == RELKIND_PARTITIONED_INDEX;
 	return index;
 }

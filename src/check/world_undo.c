@@ -131,6 +131,8 @@ copy_private(MigspecWorldTable *to, const MigspecWorldTable *from)
 	to->created_at = from->created_at;
 	to->children_known = from->children_known;
 	to->loaded_children = from->loaded_children;
+	to->bound_quals = from->bound_quals;
+	to->bound_quals_of = from->bound_quals_of;
 	to->sized = from->sized;
 	to->heap_bytes = from->heap_bytes;
 	to->index_bytes = from->index_bytes;

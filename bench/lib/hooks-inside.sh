@@ -69,15 +69,39 @@ measure() {
 		}'
 }
 
+# Instructions that a server needs for one statement: read, planned and run in
+# single-user mode, counted by valgrind.
+instructions() {
+	local n i
+	use "$1"
+	pg_ctl -w -s -D data -m fast stop
+	for n in 1000 5000; do
+		for ((i = 1; i <= n; i++)); do
+			echo "SELECT abalance FROM pgbench_accounts WHERE aid = $((i % 1000 + 1));"
+		done | valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+			postgres --single -D data bench 2>&1 >/dev/null | sed -n 's/.*Collected : //p'
+	done | awk '{ count[NR] = $1 } END { printf "%.0f\n", (count[2] - count[1]) / 4000 }'
+	pg_ctl -w -s -D data -l server.log start
+}
+
+# count TITLE
+count() {
+	command -v valgrind >/dev/null || return 0
+	echo "$(instructions loaded) $(instructions plain)" |
+		awk -v title="$1" '{ printf "%-44s %9d %9d    %.3f\n", title, $1, $2, $2 / $1 }'
+}
+
 echo
 echo "pgbench -S, $pairs pairs of runs of $seconds s"
 echo "                                              tps with   without    median ratio (middle half)"
 measure "a migration on another table" simple
 measure "a migration on another table" prepared
+count "instructions of one statement"
 use loaded
 sql "SELECT FROM migspec_expand('on_accounts', migspec_rename_column('pgbench_accounts', 'abalance', 'balance'))"
 measure "a migration on pgbench_accounts" simple
 measure "a migration on pgbench_accounts" prepared
+count "instructions of one statement"
 use loaded
 echo
 echo "counted on pgbench_accounts: $(sql "SELECT sum(reads) FROM migspec_usage('on_accounts')") reads of the old name"

@@ -50,6 +50,14 @@ sub is_counted
 prepare('postgres');
 my $db = connect_to($node);
 
+sub wait_until_stored
+{
+	return wait_for(
+		'the catalog',
+		sub { $db->selectrow_array('SELECT count(*) FROM migspec.usage_pending()') == 0 },
+		30);
+}
+
 # What a database had is free when it is dropped
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION migspec');
@@ -92,16 +100,13 @@ use_as($db, 'session 1');
 	"SELECT reads FROM migspec_usage('m') WHERE application = 'session 1'");
 is($reads, 2, 'who comes back is counted on');
 
-
 # A place is another's as soon as nothing is lost by that, however long idle
 # ones are kept
+wait_until_stored();
 $node->append_conf('postgresql.conf', "migspec.naptime = '2s'");
 $node->reload;
 use_as($db, "quick $_") foreach 1 .. $places;
-wait_for(
-	'the catalog',
-	sub { $db->selectrow_array('SELECT count(*) FROM migspec.usage_pending()') == 0 },
-	30);
+wait_until_stored();
 use_as($db, 'quick and new');
 is(is_counted($db, 'quick and new'), 1, 'a place that is stored is given away at once');
 ($reads) = $db->selectrow_array(<<'SQL');

@@ -22,8 +22,8 @@
  *	 worker finds it in its slot; if it comes at any time later, it is an
  *	 error that is not recorded.  A worker that the scheduler starts meanwhile
  *	 does not get the lock, or sees who is about to wait for it, and ends.
- * - The migration is paused, or its phase changes: seen before each step and
- *	 each batch.
+ * - The migration is paused, or its phase changes: seen before each step,
+ *	 each attempt to get a step's locks, and each batch.
  * - The extension is dropped under the worker: the next query fails, which is
  *	 nothing to record, because there is nowhere to record it.
  * - pg_terminate_backend(), shutdown, DROP DATABASE: the process ends at

@@ -8,7 +8,8 @@
  * change are asked for first, within migspec.lock_timeout together; if that
  * is not enough, everything is let go and tried again after a pause.  A pause
  * holds no lock on any table of a user (only the lock that serialises calls
- * on one migration, which nobody else takes).
+ * on one migration, which nobody else takes).  For a worker's step each attempt
+ * is a transaction (bgw/job.c), so a pause holds no snapshot either.
  *
  * Every attempt is a subtransaction, so that letting go works inside a
  * client's own transaction as well: an aborted subtransaction gives back the

@@ -400,7 +400,22 @@ $dbh->do(q(SET statement_timeout = '20s'));
 ok(eval { $dbh->do('CREATE INDEX CONCURRENTLY ON other (id)'); 1 },
 	'the index of another table can be built meanwhile') or diag $@;
 $dbh->do('RESET statement_timeout');
+
+# it heeds a pause before the next attempt, and makes none until it may go on
+my $attempts = q(SELECT count(*) FROM migspec.event e JOIN migspec.migration m ON m.id = e.migration_id
+	WHERE m.name = ? AND e.event = 'lock_retry');
+$dbh->do('SELECT migspec_pause(?)', undef, $name);
+wait_for(
+	'the worker to go',
+	sub {
+		!$dbh->selectrow_array(
+			q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'migspec worker'));
+	});
+my $before_pause = $dbh->selectrow_array($attempts, undef, $name);
+sleep 1;
+is($dbh->selectrow_array($attempts, undef, $name), $before_pause, 'a paused migration asks for no lock');
 $first->rollback;
+$dbh->do('SELECT migspec_resume(?)', undef, $name);
 drive_to($dbh, $name, 'migrated');
 $dbh->do('SELECT migspec_rollback(?)', undef, $name);
 $dbh->do('DROP TABLE other');

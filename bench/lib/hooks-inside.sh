@@ -8,7 +8,9 @@ here=$(dirname "$(realpath "$0")")
 # shellcheck source=bench/lib/server.sh
 . "$here/server.sh"
 
-pairs=$HOOKS_PAIRS seconds=$HOOKS_SECONDS
+rounds=$HOOKS_ROUNDS transactions=$HOOKS_TRANSACTIONS clients=$HOOKS_CLIENTS
+# the last one that we may use
+processor=$(awk '/^Cpus_allowed_list/ { n = split($2, list, /[,-]/); print list[n] }' /proc/self/status)
 directory=$PWD
 
 # Use the server with the library, or the one without.
@@ -17,14 +19,18 @@ use() {
 	export PGHOST=$PWD/socket
 }
 
-trap 'exit 1' INT TERM
-trap 'for server in loaded plain; do [ ! -d "$directory/$server" ] || { use "$server" && stop_server; }; done' EXIT
+# with the library, without, and without once more: what two equal servers differ
+# by says how far the ratio can be trusted
+servers=(loaded plain equal)
 
-for server in loaded plain; do
+trap 'exit 1' INT TERM
+trap 'for server in "${servers[@]}"; do [ ! -d "$directory/$server" ] || { use "$server" && stop_server; }; done' EXIT
+
+for server in "${servers[@]}"; do
 	mkdir "$directory/$server"
 	use "$server"
 	start_server
-	if [ "$server" = plain ]; then
+	if [ "$server" != loaded ]; then
 		sql "DROP EXTENSION migspec"
 		echo "shared_preload_libraries = ''" >>data/postgresql.conf
 		pg_ctl -w -s -D data -l server.log restart
@@ -40,33 +46,58 @@ if [ "$(sql "SELECT count(*) FROM pg_settings WHERE name = 'migspec.guard'")" = 
 	sql "ALTER DATABASE bench SET migspec.guard = 'enforce'"
 fi
 
+# Everything on one processor: what is measured is the work for a statement, not
+# where the scheduler puts the two processes that do it.
+on_one() {
+	taskset -c "$processor" "$@"
+}
+
+# Where the memory of a server lies changes with each start.
+start_again() {
+	local server
+	for server in "${servers[@]}"; do
+		use "$server"
+		on_one pg_ctl -w -s -D data -l server.log restart
+		sql "SET enable_seqscan = off; SET enable_bitmapscan = off;
+			SELECT count(abalance) FROM pgbench_accounts WHERE aid > 0" >/dev/null
+	done
+}
+
 # Transactions per second of one run on the server in use.
 tps() {
-	pgbench -n -S -c 2 -j 2 -T "$seconds" -M "$1" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+	on_one pgbench -n -S -c "$clients" -t "$transactions" -M "$1" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+}
+
+# median TITLE RATE RATE: of the ratios of these two columns of the file "rates"
+median() {
+	awk -v a="$2" -v b="$3" '{ printf "%.6f %s %s\n", $a / $b, $a, $b }' rates | sort -n |
+		awk -v title="$1" '
+		{ ratio[NR] = $1; first += $2; second += $3 }
+		END {
+			printf "%-44s %9.0f %9.0f    %.3f (%.3f to %.3f)\n", title, first / NR, second / NR,
+				NR % 2 ? ratio[(NR + 1) / 2] : (ratio[NR / 2] + ratio[NR / 2 + 1]) / 2,
+				ratio[int((NR + 3) / 4)], ratio[int((3 * NR + 3) / 4)]
+		}'
 }
 
 # measure TITLE MODE
 measure() {
-	local pair loaded plain
-	for ((pair = 0; pair < pairs; pair++)); do
-		# another one is first each time
-		if ((pair % 2)); then
-			use loaded && loaded=$(tps "$2") && use plain && plain=$(tps "$2")
-		else
-			use plain && plain=$(tps "$2") && use loaded && loaded=$(tps "$2")
-		fi
-		echo "$loaded $plain"
-	done | awk -v title="$1, $2 protocol" '
-		{ ratio[NR] = $1 / $2; loaded += $1; plain += $2 }
-		END {
-			for (i = 2; i <= NR; i++)
-				for (j = i; j > 1 && ratio[j] < ratio[j - 1]; j--) {
-					t = ratio[j]; ratio[j] = ratio[j - 1]; ratio[j - 1] = t
-				}
-			printf "%-44s %9.0f %9.0f    %.3f (%.3f to %.3f)\n", title, loaded / NR, plain / NR,
-				NR % 2 ? ratio[(NR + 1) / 2] : (ratio[NR / 2] + ratio[NR / 2 + 1]) / 2,
-				ratio[int((NR + 3) / 4)], ratio[int((3 * NR + 3) / 4)]
-		}'
+	local round server order
+	local -A rate
+	cd "$directory"
+	: >rates
+	for ((round = 0; round < rounds; round++)); do
+		((round % 25)) || start_again
+		order=$(shuf -e "${servers[@]}")
+		for server in $order; do
+			use "$server"
+			rate[$server]=$(tps "$2")
+		done
+		cd "$directory"
+		echo "${rate[loaded]} ${rate[plain]} ${rate[equal]}" >>rates
+	done
+	median "$1, $2 protocol" 1 2
+	median "    the same, two servers without" 3 2
 }
 
 # Instructions that a server needs for one statement: read, planned and run in
@@ -92,7 +123,7 @@ count() {
 }
 
 echo
-echo "pgbench -S, $pairs pairs of runs of $seconds s"
+echo "pgbench -S, $rounds rounds of $transactions transactions of $clients clients"
 echo "                                              tps with   without    median ratio (middle half)"
 measure "a migration on another table" simple
 measure "a migration on another table" prepared

@@ -14,7 +14,6 @@
 #include "bgw/bgw.h"
 #include "bgw/outbox.h"
 #include "engine/phase.h"
-#include "flags/flags.h"
 #include "flags/sample.h"
 #include "hooks/utility.h"
 #include "migspec.h"
@@ -38,8 +37,6 @@ _PG_init(void)
 {
 	migspec_guc_init();
 	migspec_sync_init();
-	migspec_flag_cache_init();
-	migspec_sample_init();
 	migspec_usage_hooks_init();
 	if (!IsBinaryUpgrade)
 		migspec_guard_init();

@@ -22,6 +22,7 @@ typedef struct Area
 {
 	const char *name;
 	Size		size;
+	int			nlocks;
 	MigspecAreaStart start;
 } Area;
 
@@ -39,7 +40,8 @@ request(void)
 	for (int i = 0; i < nareas; i++)
 	{
 		RequestAddinShmemSpace(areas[i].size);
-		RequestNamedLWLockTranche(areas[i].name, 1);
+		if (areas[i].nlocks > 0)
+			RequestNamedLWLockTranche(areas[i].name, areas[i].nlocks);
 	}
 }
 
@@ -52,18 +54,20 @@ startup(void)
 	for (int i = 0; i < nareas; i++)
 	{
 		bool		found;
+		LWLockPadded *locks = areas[i].nlocks > 0 ?
+		GetNamedLWLockTranche(areas[i].name) : NULL;
 		void	   *area = ShmemInitStruct(areas[i].name, areas[i].size, &found);
 
 		if (!found)
 			memset(area, 0, areas[i].size);
-		areas[i].start(area, &GetNamedLWLockTranche(areas[i].name)->lock, !found);
+		areas[i].start(area, locks, !found);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
 
 /* see shared_area.h */
 void
-migspec_shared_area(const char *name, Size size, MigspecAreaStart start)
+migspec_shared_area(const char *name, Size size, int nlocks, MigspecAreaStart start)
 {
 	Assert(process_shared_preload_libraries_in_progress && nareas < MOST_AREAS);
 	if (nareas == 0)
@@ -75,6 +79,7 @@ migspec_shared_area(const char *name, Size size, MigspecAreaStart start)
 	}
 	areas[nareas].name = name;
 	areas[nareas].size = size;
+	areas[nareas].nlocks = nlocks;
 	areas[nareas].start = start;
 	nareas++;
 }

@@ -35,6 +35,7 @@
 /* while a worker runs, look whether it has ended at least so often (ms) */
 #define LOOK_AFTER		1000
 
+static bool registered = false; /* the callback of the next function */
 static bool wake_wanted = false;
 static bool poke_wanted = false;
 
@@ -72,7 +73,19 @@ migspec_bgw_init(void)
 	migspec_tally_init();
 	migspec_dbhook_init();
 	migspec_launcher_register();
-	RegisterXactCallback(at_transaction_end, NULL);
+}
+
+/*
+ * Something is to be done when the transaction commits.  Sessions that never
+ * want that do not pay for a callback at the end of each transaction.
+ */
+static void
+want_at_commit(bool *wanted)
+{
+	if (!registered)
+		RegisterXactCallback(at_transaction_end, NULL);
+	registered = true;
+	*wanted = true;
 }
 
 /* see bgw.h */
@@ -86,7 +99,8 @@ migspec_bgw_available(void)
 void
 migspec_bgw_wake_at_commit(void)
 {
-	wake_wanted = migspec_shmem_ready();
+	if (migspec_shmem_ready())
+		want_at_commit(&wake_wanted);
 }
 
 /* see bgw.h */
@@ -214,7 +228,7 @@ Datum
 migspec_extension_installed(PG_FUNCTION_ARGS)
 {
 	if (migspec_shmem_ready())
-		poke_wanted = true;
+		want_at_commit(&poke_wanted);
 	else
 		ereport(WARNING,
 				(errcode(ERRCODE_MIGSPEC_NOT_PRELOADED),

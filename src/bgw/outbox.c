@@ -64,10 +64,10 @@ typedef struct Outbox
 static Outbox *outbox = NULL;
 
 static void
-start(void *area, LWLock *lock, bool is_new)
+start(void *area, LWLockPadded *locks, bool is_new)
 {
 	outbox = area;
-	outbox->lock = lock;
+	outbox->lock = &locks->lock;
 }
 
 /*
@@ -76,7 +76,7 @@ start(void *area, LWLock *lock, bool is_new)
 void
 migspec_outbox_init(void)
 {
-	migspec_shared_area("migspec_outbox", sizeof(Outbox), start);
+	migspec_shared_area("migspec_outbox", sizeof(Outbox), 1, start);
 }
 
 /*

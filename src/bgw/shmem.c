@@ -131,10 +131,10 @@ shared_size(void)
 }
 
 static void
-start(void *area, LWLock *lock, bool is_new)
+start(void *area, LWLockPadded *locks, bool is_new)
 {
 	shared = area;
-	shared->lock = lock;
+	shared->lock = &locks->lock;
 	shared->nslots = slot_count();
 }
 
@@ -144,7 +144,7 @@ start(void *area, LWLock *lock, bool is_new)
 void
 migspec_shmem_init(void)
 {
-	migspec_shared_area("migspec", shared_size(), start);
+	migspec_shared_area("migspec", shared_size(), 1, start);
 }
 
 /* Is there shared memory, that is, was the library preloaded? */

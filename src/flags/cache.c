@@ -153,18 +153,14 @@ subxact_callback(SubXactEvent event, SubTransactionId self,
 }
 
 /*
- * migspec_flag_cache_init -- from _PG_init.
+ * With the callbacks first: there is no cache without them, and sessions
+ * without a cache do not pay for them.
  */
-void
-migspec_flag_cache_init(void)
-{
-	RegisterXactCallback(xact_callback, NULL);
-	RegisterSubXactCallback(subxact_callback, NULL);
-}
-
 static void
 create_cache(void)
 {
+	RegisterXactCallback(xact_callback, NULL);
+	RegisterSubXactCallback(subxact_callback, NULL);
 	cache_context = AllocSetContextCreate(TopMemoryContext, "migspec flags",
 										  ALLOCSET_DEFAULT_SIZES);
 	names = names_create(cache_context, 64, NULL);

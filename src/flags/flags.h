@@ -150,6 +150,5 @@ extern MigspecFlag *migspec_flag_find(const char *name, int length, MigspecFlagS
 extern Jsonb *migspec_flag_segment(int id); /* NULL: there is none */
 extern int64 migspec_flag_generation(void); /* as the active snapshot sees it */
 extern bool migspec_flag_looked(void);	/* has the transaction seen any? */
-extern void migspec_flag_cache_init(void);
 
 #endif							/* MIGSPEC_FLAGS_H */

@@ -50,7 +50,7 @@ static HTAB *samples = NULL;	/* of MigspecSample, by id */
 static MigspecSample *listed = NULL;
 
 static void
-start(void *area, LWLock *lock, bool is_new)
+start(void *area, LWLockPadded *locks, bool is_new)
 {
 	places = area;
 	for (int i = 0; i < PLACES && is_new; i++)
@@ -65,7 +65,7 @@ start(void *area, LWLock *lock, bool is_new)
 void
 migspec_sample_shmem_init(void)
 {
-	migspec_shared_area("migspec_samples", sizeof(Place) * PLACES, start);
+	migspec_shared_area("migspec_samples", sizeof(Place) * PLACES, 0, start);
 }
 
 /*
@@ -124,13 +124,6 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 /* see sample.h */
-void
-migspec_sample_init(void)
-{
-	RegisterXactCallback(at_transaction_end, NULL);
-}
-
-/* see sample.h */
 MigspecSample *
 migspec_sample_of(int64 id)
 {
@@ -144,6 +137,7 @@ migspec_sample_of(int64 id)
 		HASHCTL		control = {.keysize = sizeof(int64),.entrysize = sizeof(MigspecSample),
 		.hcxt = TopMemoryContext};
 
+		RegisterXactCallback(at_transaction_end, NULL);
 		samples = hash_create("migspec samples", 32, &control,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}

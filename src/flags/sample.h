@@ -39,7 +39,6 @@ typedef struct MigspecSampled
 	uint64		counts[MIGSPEC_COUNTS];
 } MigspecSampled;
 
-extern void migspec_sample_init(void);	/* in every process */
 extern void migspec_sample_shmem_init(void);	/* when preloaded */
 
 /*

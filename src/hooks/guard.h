@@ -45,7 +45,6 @@ extern bool migspec_guard_is_restoring(void);
 
 /* has this transaction overridden it, and why?  NULL: no */
 extern const char *migspec_guard_override_reason(void);
-extern void migspec_guard_exempt_init(void);
 
 /* guard_backstop.c */
 

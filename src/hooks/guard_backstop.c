@@ -114,7 +114,7 @@ check_rewrite(Oid relid)
 			 errhint("To run it all the same: SELECT migspec_guard_override('why') in its transaction.")));
 }
 
-static void
+static pg_attribute_hot void
 object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
 {
 	Oid			relid;

@@ -49,6 +49,7 @@ PG_FUNCTION_INFO_V1(migspec_guard_override);
 /* the override of this transaction; NULL if there is none */
 static char *override_reason = NULL;
 static SubTransactionId override_subid = InvalidSubTransactionId;
+static bool registered = false; /* the callbacks of the transaction */
 
 /* see guard.h */
 bool
@@ -200,17 +201,15 @@ migspec_guard_override(PG_FUNCTION_ARGS)
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("role \"%s\" overrides migspec.guard for a transaction: %s",
 					role, reason)));
+	if (!registered)
+	{
+		RegisterXactCallback(xact_callback, NULL);
+		RegisterSubXactCallback(subxact_callback, NULL);
+		registered = true;
+	}
 	if (override_reason == NULL)
 		override_subid = GetCurrentSubTransactionId();
 	override_reason = MemoryContextStrdup(TopTransactionContext, reason);
 
 	PG_RETURN_VOID();
-}
-
-/* see guard.h */
-void
-migspec_guard_exempt_init(void)
-{
-	RegisterXactCallback(xact_callback, NULL);
-	RegisterSubXactCallback(subxact_callback, NULL);
 }

@@ -655,7 +655,7 @@ object_altered(MigspecPhaseFrame *frame, const ObjectAddress *object,
 /*
  * The hook.
  */
-static void
+static pg_attribute_hot void
 object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
 {
 	MigspecPhaseFrame *frame = current_frame;

@@ -175,7 +175,7 @@ who_looks(const PlannedStmt *pstmt, ProcessUtilityContext context)
 	return who;
 }
 
-static void
+static pg_attribute_hot void
 process_utility(MIGSPEC_UTILITY_PARAMS)
 {
 	int			who = who_looks(pstmt, context);
@@ -201,7 +201,6 @@ migspec_guard_init(void)
 	}
 	MemoryContextSwitchTo(old);
 	migspec_phase_guard_init();
-	migspec_guard_exempt_init();
 	migspec_guard_backstop_init();
 	prev_ProcessUtility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;

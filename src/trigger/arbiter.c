@@ -156,7 +156,7 @@ complete_arbiters(PlannedStmt *stmt, Plan *plan)
 	table_close(rel, NoLock);
 }
 
-static PlannedStmt *
+static pg_attribute_hot PlannedStmt *
 arbiter_planner(Query *parse, const char *query_string, int cursorOptions,
 				ParamListInfo boundParams)
 {

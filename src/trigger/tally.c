@@ -48,7 +48,7 @@ PG_FUNCTION_INFO_V1(migspec_conflicts_pending);
 static Place *places = NULL;
 
 static void
-start(void *area, LWLock *lock, bool is_new)
+start(void *area, LWLockPadded *locks, bool is_new)
 {
 	places = area;
 	for (int i = 0; i < PLACES && is_new; i++)
@@ -64,7 +64,7 @@ start(void *area, LWLock *lock, bool is_new)
 void
 migspec_tally_init(void)
 {
-	migspec_shared_area("migspec_tallies", sizeof(Place) * PLACES, start);
+	migspec_shared_area("migspec_tallies", sizeof(Place) * PLACES, 0, start);
 }
 
 static uint64

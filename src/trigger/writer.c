@@ -9,6 +9,7 @@
  * statements: hooks around ExecutorRun and ExecutorFinish push and pop the
  * QueryDesc, a utility hook does the same for COPY FROM.  An entry lives on
  * the C stack of its hook and is popped also when an error passes through.
+ * A SELECT without data-modifying CTEs fires no row trigger and has no entry.
  *
  * The statement that fires a trigger is always the innermost one: whatever a
  * trigger or a function runs in turn pushes an entry of its own and has
@@ -44,18 +45,40 @@ static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
+/* Can row triggers fire for the statement itself? */
+static inline bool
+writes_rows(const QueryDesc *query)
+{
+	return query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE;
+}
+
+static inline void
+call_run(MIGSPEC_EXECUTOR_RUN_PARAMS)
+{
+	if (prev_ExecutorRun)
+		prev_ExecutorRun(MIGSPEC_EXECUTOR_RUN_ARGS);
+	else
+		standard_ExecutorRun(MIGSPEC_EXECUTOR_RUN_ARGS);
+}
+
+static inline void
+call_finish(QueryDesc *queryDesc)
+{
+	if (prev_ExecutorFinish)
+		prev_ExecutorFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
 static void
-writer_ExecutorRun(MIGSPEC_EXECUTOR_RUN_PARAMS)
+run_pushed(MIGSPEC_EXECUTOR_RUN_PARAMS)
 {
 	Writer		self = {innermost, queryDesc, NULL};
 
 	innermost = &self;
 	PG_TRY();
 	{
-		if (prev_ExecutorRun)
-			prev_ExecutorRun(MIGSPEC_EXECUTOR_RUN_ARGS);
-		else
-			standard_ExecutorRun(MIGSPEC_EXECUTOR_RUN_ARGS);
+		call_run(MIGSPEC_EXECUTOR_RUN_ARGS);
 	}
 	PG_FINALLY();
 	{
@@ -65,23 +88,38 @@ writer_ExecutorRun(MIGSPEC_EXECUTOR_RUN_PARAMS)
 }
 
 static void
-writer_ExecutorFinish(QueryDesc *queryDesc)
+finish_pushed(QueryDesc *queryDesc)
 {
 	Writer		self = {innermost, queryDesc, NULL};
 
 	innermost = &self;
 	PG_TRY();
 	{
-		if (prev_ExecutorFinish)
-			prev_ExecutorFinish(queryDesc);
-		else
-			standard_ExecutorFinish(queryDesc);
+		call_finish(queryDesc);
 	}
 	PG_FINALLY();
 	{
 		innermost = self.outer;
 	}
 	PG_END_TRY();
+}
+
+static pg_attribute_hot void
+writer_ExecutorRun(MIGSPEC_EXECUTOR_RUN_PARAMS)
+{
+	if (writes_rows(queryDesc))
+		run_pushed(MIGSPEC_EXECUTOR_RUN_ARGS);
+	else
+		call_run(MIGSPEC_EXECUTOR_RUN_ARGS);
+}
+
+static pg_attribute_hot void
+writer_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (writes_rows(queryDesc))
+		finish_pushed(queryDesc);
+	else
+		call_finish(queryDesc);
 }
 
 static void
@@ -93,7 +131,7 @@ call_utility(MIGSPEC_UTILITY_PARAMS)
 		standard_ProcessUtility(MIGSPEC_UTILITY_ARGS);
 }
 
-static void
+static pg_attribute_hot void
 writer_ProcessUtility(MIGSPEC_UTILITY_PARAMS)
 {
 	Node	   *stmt = pstmt->utilityStmt;
@@ -233,8 +271,8 @@ migspec_writer_inserted(TriggerData *trigdata, Bitmapset **attnos, bool *exact)
 }
 
 /*
- * migspec_writer_is_outermost -- is no other statement waiting for the running
- * one?
+ * migspec_writer_is_outermost -- is no other statement that writes waiting for
+ * the running one?
  */
 bool
 migspec_writer_is_outermost(void)

@@ -61,7 +61,7 @@ typedef struct OldColumn
 	AttrNumber	attno;			/* in the relation that the statement names */
 	bool		ignored;		/* whoever "key" says is not counted */
 	int			ignore_version; /* of the setting that says so */
-	int			place;			/* in shared memory; -1: not known */
+	uint64		number;			/* of the key in shared memory; 0: not known */
 	MigspecUsageKey key;		/* who used it last, here */
 } OldColumn;
 
@@ -134,7 +134,6 @@ look_up(Oid relid, Known *slot)
 			column->key.dboid = MyDatabaseId;
 			column->key.relid = top;
 			strlcpy(column->key.column, lfirst(lc), NAMEDATALEN);
-			column->place = -1;
 			if (column->attno != InvalidAttrNumber)
 				slot->ncolumns++;
 		}
@@ -146,7 +145,7 @@ look_up(Oid relid, Known *slot)
  * The old columns of a relation, NULL if there are none.  "scratch" is for an
  * answer that cannot be kept.
  */
-static Known *
+static pg_attribute_hot Known *
 old_columns(Oid relid, Known *scratch)
 {
 	Known	   *slot = &known[relid % KNOWN_RELATIONS];
@@ -196,7 +195,7 @@ set_user(OldColumn *column)
 	strlcpy(column->key.application, application, NAMEDATALEN);
 	column->ignored = is_ignored(column->key.application);
 	column->ignore_version = migspec_usage_ignore_version;
-	column->place = -1;
+	column->number = 0;
 }
 
 /*
@@ -210,9 +209,9 @@ count_use(OldColumn *column, bool read, bool write, uint64 query_id,
 	set_user(column);
 	if (column->ignored)
 		return;
-	column->place = migspec_usage_count(&column->key, column->place, read, write,
-										GetCurrentTimestamp(), query_id,
-										query ? query : "");
+	column->number = migspec_usage_count(&column->key, column->number, read, write,
+										 GetCurrentTimestamp(), query_id,
+										 query ? query : "");
 }
 
 /* Is the column among these of a permission list, or the whole row? */
@@ -221,6 +220,14 @@ mentions(const Bitmapset *columns, AttrNumber attno)
 {
 	return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns) ||
 		bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, columns);
+}
+
+/* Is what runs now a use that is not counted, whatever it reads? */
+static bool
+is_nobodys(void)
+{
+	return migspec_usage_off || !migspec_usage_ready() ||
+		InNoForceRLSOperation() || IsParallelWorker();
 }
 
 /*
@@ -233,6 +240,8 @@ note_permissions(const MigspecPermissions *perms, const PlannedStmt *stmt,
 	Known		scratch = {0};
 	Known	   *relation = old_columns(perms->relid, &scratch);
 
+	if (relation && is_nobodys())
+		relation = NULL;
 	for (int i = 0; relation && i < relation->ncolumns; i++)
 	{
 		OldColumn  *column = &relation->columns[i];
@@ -247,14 +256,7 @@ note_permissions(const MigspecPermissions *perms, const PlannedStmt *stmt,
 		pfree(scratch.columns);
 }
 
-static bool
-is_nobodys(void)
-{
-	return migspec_usage_off || !migspec_usage_ready() ||
-		InNoForceRLSOperation() || IsParallelWorker();
-}
-
-static void
+static pg_attribute_hot void
 usage_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
 	PlannedStmt *stmt = queryDesc->plannedstmt;
@@ -266,7 +268,7 @@ usage_ExecutorStart(QueryDesc *queryDesc, int eflags)
 	else
 		standard_ExecutorStart(queryDesc, eflags);
 
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || is_nobodys())
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	foreach(lc, MIGSPEC_PERMISSIONS(stmt))
 	{
@@ -319,7 +321,7 @@ note_copy(const CopyStmt *copy, const PlannedStmt *stmt, const char *query)
 		pfree(scratch.columns);
 }
 
-static void
+static pg_attribute_hot void
 usage_ProcessUtility(MIGSPEC_UTILITY_PARAMS)
 {
 	/* not to be looked at afterwards: ROLLBACK may have freed the statement */

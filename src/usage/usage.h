@@ -31,7 +31,7 @@ typedef struct MigspecUsageKey
 typedef struct MigspecUsage
 {
 	MigspecUsageKey key;
-	int			index;			/* its place there */
+	uint64		number;			/* of the key there */
 	uint64		reads;			/* not yet in the catalog */
 	uint64		writes;
 	TimestampTz last_read;		/* 0: never */
@@ -48,13 +48,12 @@ extern void migspec_usage_shmem_init(void);
 extern bool migspec_usage_ready(void);
 
 /*
- * Count one use.  "place" is where the key was found the last time, -1 at
- * first; the result is where it is now, -1 if there is no room.  Raises no
- * error.
+ * Count one use.  "number" is what this returned for the key the last time, 0
+ * at first; the result is 0 if there is no room.  Raises no error.
  */
-extern int	migspec_usage_count(const MigspecUsageKey *key, int place, bool read,
-								bool write, TimestampTz at, uint64 query_id,
-								const char *query);
+extern uint64 migspec_usage_count(const MigspecUsageKey *key, uint64 number,
+								  bool read, bool write, TimestampTz at,
+								  uint64 query_id, const char *query);
 
 /* What this database has (List of MigspecUsage *), also if it is not news */
 extern List *migspec_usage_snapshot(void);

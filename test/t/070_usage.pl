@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -113,6 +114,49 @@ is(is_counted($db, 'quick and new'), 1, 'a place that is stored is given away at
 SELECT sum(reads) FROM migspec_usage('m') WHERE application LIKE 'quick %'
 SQL
 is($reads, $places + 1, 'nothing is lost');
+
+# A session whose place has become another's notices that
+$node->append_conf('postgresql.conf', "migspec.naptime = '10ms'");
+$node->reload;
+my $idle = connect_to($node);
+use_as($idle, 'idle');
+wait_until_stored();
+foreach my $filler (1 .. $places)
+{
+	use_as($db, "filler $filler");
+	wait_until_stored() if $filler % 500 == 0;
+}
+$idle->do('SELECT old FROM t');
+$idle->disconnect;
+my $sums = $db->selectcol_arrayref(<<'SQL');
+SELECT sum(reads) FROM migspec_usage('m') WHERE application = 'idle' OR application LIKE 'filler %'
+GROUP BY application = 'idle' ORDER BY 1
+SQL
+is_deeply($sums, [ 2, $places ], 'who comes back later is not taken for another');
+
+wait_until_stored();
+
+# Nothing is lost or counted twice while many sessions count, each under many
+# names, and the scheduler stores the counts and gives places away
+my $script = $node->basedir . '/usage.sql';
+append_to_file($script, <<'SQL');
+\set name random(1, 200)
+SET application_name = 'crowd :name';
+SELECT old FROM t;
+UPDATE t SET old = 'x' WHERE id = 0;
+SQL
+my $output;
+IPC::Run::run(
+	[
+		$node->installed_command('pgbench'), '-n', '-c', '8', '-t', '1000', '-f', $script,
+		'-h', $node->host, '-p', $node->port, 'postgres'
+	],
+	'>', \$output, '2>&1')
+  or diag($output);
+my @sums = $db->selectrow_array(<<'SQL');
+SELECT sum(reads), sum(writes), count(DISTINCT application) FROM migspec_usage('m') WHERE application LIKE 'crowd %'
+SQL
+is_deeply(\@sums, [ 8000, 8000, 200 ], 'each of 8,000 reads and writes is counted once');
 
 $db->disconnect;
 $node->stop;

@@ -427,22 +427,30 @@ run_migrating(Job *job)
 	migspec_worker_commit_xact(job->cxt);
 }
 
-/* The grace period is over.  The scheduler has looked at the clock. */
+/*
+ * The grace period is over.  The scheduler has looked at the clock.  No
+ * transaction between two attempts, as in run_sql_step().
+ */
 static void
 run_contracted(Job *job)
 {
-	MigspecMigration *migration;
+	MigspecRetry retry = {0};
 
 	job->what = "finish";
 	migspec_worker_activity("finish");
-	migspec_worker_begin_xact();
-	migration = load_if_wanted(job, MIGSPEC_CONTRACTED);
-	if (migration != NULL)
+	for (;;)
 	{
-		migspec_phase_finish(migration->name);
-		migspec_migration_clear_error(job->migration_id);
+		MigspecMigration *migration;
+		bool		done;
+
+		migspec_worker_begin_xact();
+		migration = load_if_wanted(job, MIGSPEC_CONTRACTED);
+		done = migration == NULL || migspec_phase_try_finish(&retry, migration->name);
+		migspec_worker_commit_xact(job->cxt);
+		if (done)
+			return;
+		migspec_worker_wait(retry.pause_ms);
 	}
-	migspec_worker_commit_xact(job->cxt);
 }
 
 static MigspecPhase

@@ -489,8 +489,7 @@ migspec_phase_contract(const char *name, bool force)
 }
 
 /*
- * migspec_phase_finish -- contracted to finished; by a person, or by the
- * worker when the grace period is over.
+ * migspec_phase_finish -- contracted to finished, by a person.
  */
 void
 migspec_phase_finish(const char *name)
@@ -499,6 +498,25 @@ migspec_phase_finish(const char *name)
 
 	check_owner(migration);
 	run_move(migration, MIGSPEC_FINISHED, false, "finish");
+}
+
+/*
+ * migspec_phase_try_finish -- the same, by the worker when the grace period is
+ * over.  False if a lock was not granted: to be called again after the pause,
+ * in another transaction.
+ */
+bool
+migspec_phase_try_finish(MigspecRetry *retry, const char *name)
+{
+	MigspecMigration *migration = load_in_phase(name, MIGSPEC_CONTRACTED, "migspec_finish");
+	Move		move = {migration, select_steps(migration->id, MIGSPEC_FINISHED, false),
+	false, MIGSPEC_FINISHED};
+
+	check_owner(migration);
+	if (!migspec_ddl_try(retry, migration, "finish", lock_targets(&move), make_move, &move))
+		return false;
+	migspec_migration_clear_error(migration->id);
+	return true;
 }
 
 /*

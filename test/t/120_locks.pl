@@ -418,7 +418,24 @@ $first->rollback;
 $dbh->do('SELECT migspec_resume(?)', undef, $name);
 drive_to($dbh, $name, 'migrated');
 $dbh->do('SELECT migspec_rollback(?)', undef, $name);
-$dbh->do('DROP TABLE other');
+
+# nor for that of the worker that finishes after the grace period
+$name = 'finished later';
+$dbh->do('CREATE TABLE s (id int PRIMARY KEY, a text)');
+$dbh->do(q(SELECT migspec_expand(?, migspec_rename_column('s', 'a', 'b'))), undef, $name);
+drive_to($dbh, $name, 'contracted');
+$first->begin_work;
+$first->do('LOCK TABLE s IN ACCESS SHARE MODE');
+$dbh->do('UPDATE migspec.migration SET finish_after = now() WHERE name = ?', undef, $name);
+wait_for('the worker to try to finish again',
+	sub { $dbh->selectrow_array($attempts, undef, $name) > 1; });
+$dbh->do(q(SET statement_timeout = '20s'));
+ok(eval { $dbh->do('CREATE INDEX CONCURRENTLY ON other (id)'); 1 },
+	'it can be built while a worker tries to finish') or diag $@;
+$dbh->do('RESET statement_timeout');
+$first->commit;
+wait_for('the end of the migration', sub { phase_of($dbh, $name) eq 'finished' });
+$dbh->do('DROP TABLE other, s');
 $first->disconnect;
 
 # There is an end to patience.

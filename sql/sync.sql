@@ -193,6 +193,17 @@ $$;
 SELECT "row" FROM conflicts();
 DELETE FROM memo WHERE id >= 200;
 
+-- One in a function that becomes a part of the query that calls it
+CREATE TABLE ticket (id int PRIMARY KEY, code text DEFAULT 'none');
+SELECT migspec_expand('ticket', migspec_add_column('ticket', 'size', 'int', 'length(code)', false));
+CREATE FUNCTION put_ticket() RETURNS SETOF int LANGUAGE sql STABLE
+	AS $$ WITH i AS (INSERT INTO ticket (id, size) VALUES (1, NULL) RETURNING id) SELECT id FROM i $$;
+SELECT * FROM put_ticket();
+SELECT id, code, size FROM ticket;
+SELECT migspec_rollback('ticket');
+DROP FUNCTION put_ticket;
+DROP TABLE ticket;
+
 -- COPY
 COPY memo (id, content) FROM STDIN;
 300	copied

@@ -9,7 +9,7 @@
  * statements: hooks around ExecutorRun and ExecutorFinish push and pop the
  * QueryDesc, a utility hook does the same for COPY FROM.  An entry lives on
  * the C stack of its hook and is popped also when an error passes through.
- * A SELECT without data-modifying CTEs fires no row trigger and has no entry.
+ * A statement without a table to write fires no row trigger and has no entry.
  *
  * The statement that fires a trigger is always the innermost one: whatever a
  * trigger or a function runs in turn pushes an entry of its own and has
@@ -45,11 +45,15 @@ static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
-/* Can row triggers fire for the statement itself? */
+/*
+ * Can row triggers fire for the statement itself?  The executor knows: a SELECT
+ * may have inlined a function with a data-modifying CTE, of which neither its
+ * kind nor plannedstmt->hasModifyingCTE tells.
+ */
 static inline bool
 writes_rows(const QueryDesc *query)
 {
-	return query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE;
+	return query->estate->es_opened_result_relations != NIL;
 }
 
 static inline void

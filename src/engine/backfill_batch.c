@@ -302,7 +302,7 @@ run_statement(BackfillTx *tx, Statement which, const BackfillRange *range,
 	refresh_plans(tx);
 	plan = which == LOOK ? tx->run->plans.look :
 		which == UPDATE ? tx->run->plans.update : tx->run->plans.update_wait;
-	migspec_in_backfill = true;
+	migspec_in_backfill = which != LOOK;
 	PG_TRY();
 	{
 		result = SPI_execute_plan(plan, values, NULL, false, 0);

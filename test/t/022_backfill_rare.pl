@@ -90,6 +90,35 @@ is($dbh->selectrow_array(q(SELECT string_agg(v, ',' ORDER BY id) FROM lied)),
 	'1,2,3,4,5,6,7,8,9,10', 'rollback brings everything back');
 
 #
+# One that writes other rows that migrate, while the backfill looks at rows
+#
+$dbh->do(<<'SQL');
+CREATE TABLE calls (old int);
+INSERT INTO calls VALUES (0);
+CREATE TABLE lost (n int);
+SQL
+migrate($dbh, 'calls', q(migspec_rename_column('calls', 'old', 'new')));
+$dbh->do(<<'SQL');
+CREATE FUNCTION count_call() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	n int := new FROM public.calls;
+BEGIN
+	UPDATE public.calls SET new = n + 1;
+	INSERT INTO public.lost SELECT n FROM public.calls WHERE new <> n + 1 OR old <> n + 1;
+END $$;
+CREATE FUNCTION counted(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+	PERFORM public.count_call();
+	RETURN 'x' || v;
+END $$;
+CREATE TABLE noisy (id int PRIMARY KEY, v text);
+INSERT INTO noisy SELECT i, i FROM generate_series(1, 10) AS i;
+SQL
+migrate($dbh, 'noisy', q{migspec_change_type('noisy', 'v', 'text', 'counted(v)', 'substr(v, 2)')});
+cmp_ok($dbh->selectrow_array('SELECT new FROM calls'), '>', 20, 'the function is called');
+is($dbh->selectrow_array('SELECT count(*) FROM lost'), 0, 'what it writes is not taken for the update of the backfill');
+
+#
 # More pages with locked rows than fit into the list of those to visit again
 #
 $dbh->do(<<'SQL');

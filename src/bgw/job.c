@@ -23,7 +23,9 @@
  *	 error that is not recorded.  A worker that the scheduler starts meanwhile
  *	 does not get the lock, or sees who is about to wait for it, and ends.
  * - The migration is paused, or its phase changes: seen before each step,
- *	 each attempt to get a step's locks, and each batch.
+ *	 each attempt to get a step's locks or to finish, and each batch.
+ * - A session finishes the migration while this worker waits for its next
+ *	 attempt to do so: the session has the lock of calls, or is done.
  * - The extension is dropped under the worker: the next query fails, which is
  *	 nothing to record, because there is nowhere to record it.
  * - pg_terminate_backend(), shutdown, DROP DATABASE: the process ends at
@@ -429,7 +431,8 @@ run_migrating(Job *job)
 
 /*
  * The grace period is over.  The scheduler has looked at the clock.  No
- * transaction between two attempts, as in run_sql_step().
+ * transaction between two attempts, as in run_sql_step(), and so no call lock:
+ * whoever has that by now moves the migration, and this worker ends.
  */
 static void
 run_contracted(Job *job)
@@ -440,12 +443,13 @@ run_contracted(Job *job)
 	migspec_worker_activity("finish");
 	for (;;)
 	{
-		MigspecMigration *migration;
+		MigspecMigration *migration = NULL;
 		bool		done;
 
 		migspec_worker_begin_xact();
-		migration = load_if_wanted(job, MIGSPEC_CONTRACTED);
-		done = migration == NULL || migspec_phase_try_finish(&retry, migration->name);
+		if (migspec_migration_lock_try(job->migration_id))
+			migration = load_if_wanted(job, MIGSPEC_CONTRACTED);
+		done = migration == NULL || migspec_phase_try_finish(&retry, migration);
 		migspec_worker_commit_xact(job->cxt);
 		if (done)
 			return;

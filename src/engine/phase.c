@@ -502,21 +502,18 @@ migspec_phase_finish(const char *name)
 
 /*
  * migspec_phase_try_finish -- the same, by the worker when the grace period is
- * over.  False if a lock was not granted: to be called again after the pause,
- * in another transaction.
+ * over.  It has the call lock, and has found the migration contracted since.
+ * False if a lock was not granted: to be called again after the pause, in
+ * another transaction.
  */
 bool
-migspec_phase_try_finish(MigspecRetry *retry, const char *name)
+migspec_phase_try_finish(MigspecRetry *retry, MigspecMigration *migration)
 {
-	MigspecMigration *migration = load_in_phase(name, MIGSPEC_CONTRACTED, "migspec_finish");
 	Move		move = {migration, select_steps(migration->id, MIGSPEC_FINISHED, false),
 	false, MIGSPEC_FINISHED};
 
 	check_owner(migration);
-	if (!migspec_ddl_try(retry, migration, "finish", lock_targets(&move), make_move, &move))
-		return false;
-	migspec_migration_clear_error(migration->id);
-	return true;
+	return migspec_ddl_try(retry, migration, "finish", lock_targets(&move), make_move, &move);
 }
 
 /*

@@ -25,7 +25,7 @@ extern void migspec_phase_switch(const char *name);
 extern void migspec_phase_contract(const char *name, bool force);	/* although the old
 																	 * shape is in use */
 extern void migspec_phase_finish(const char *name);
-extern bool migspec_phase_try_finish(MigspecRetry *retry, const char *name);	/* worker */
+extern bool migspec_phase_try_finish(MigspecRetry *retry, MigspecMigration *migration); /* worker */
 extern void migspec_phase_rollback(const char *name);
 
 /*

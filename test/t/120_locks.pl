@@ -433,8 +433,30 @@ $dbh->do(q(SET statement_timeout = '20s'));
 ok(eval { $dbh->do('CREATE INDEX CONCURRENTLY ON other (id)'); 1 },
 	'it can be built while a worker tries to finish') or diag $@;
 $dbh->do('RESET statement_timeout');
+
+# a session may do that meanwhile, and the worker does not mind
+my $worker = q(FROM pg_stat_activity WHERE backend_type = 'migspec worker');
+$second = connect_to($node, 'postgres', application_name => 'client 2');
+$second->do("SELECT migspec_finish('$name')", { pg_async => PG_ASYNC });
+wait_for(
+	'the call to get its turn',
+	sub {
+		$dbh->selectrow_array(q(SELECT count(*) FROM pg_locks
+			WHERE locktype = 'advisory' AND granted AND pid = ?), undef, $second->{pg_pid});
+	});
+wait_for(
+	'the worker to notice',
+	sub {
+		$dbh->selectrow_array(qq(SELECT NOT EXISTS (SELECT $worker)
+			OR EXISTS (SELECT $worker AND wait_event = 'advisory')));
+	});
 $first->commit;
-wait_for('the end of the migration', sub { phase_of($dbh, $name) eq 'finished' });
+ok(eval { $second->pg_result; 1 }, 'a session can finish it while a worker tries to') or diag $@;
+wait_for('the worker to go', sub { $dbh->selectrow_array("SELECT NOT EXISTS (SELECT $worker)") });
+is_deeply(
+	$dbh->selectrow_arrayref('SELECT phase, last_error FROM migspec.migrations WHERE name = ?', undef, $name),
+	[ 'finished', undef ], 'and it is no error of the worker');
+$second->disconnect;
 $dbh->do('DROP TABLE other, s');
 $first->disconnect;
 

@@ -31,6 +31,8 @@
  *	 exclusive locks, what the first has made.
  * - The scheduler stores what it has seen while others go on counting: it
  *	 subtracts what it has seen, not what is there.
+ * - It looks while a use is being counted: it sees the time of whatever it has
+ *	 seen the count of, since a time without a count is never stored.
  *
  *-------------------------------------------------------------------------
  */
@@ -256,7 +258,8 @@ find_or_take(const MigspecUsageKey *key, const char *query)
 }
 
 /*
- * Add to the counters of a key, if it still has its place.
+ * Add to the counters of a key, if it still has its place.  The count last: it
+ * is a barrier, so whoever sees it sees when and by whom it was made.
  */
 static bool
 add(uint64 number, bool read, bool write, TimestampTz at, uint64 query_id)
@@ -267,20 +270,20 @@ add(uint64 number, bool read, bool write, TimestampTz at, uint64 query_id)
 
 	LWLockAcquire(my_lock(), LW_SHARED);
 	found = store->places[i].number == number;
-	if (found && read)
-	{
-		pg_atomic_fetch_add_u64(&counters->reads, 1);
-		pg_atomic_write_u64(&counters->last_read, (uint64) at);
-	}
-	if (found && write)
-	{
-		pg_atomic_fetch_add_u64(&counters->writes, 1);
-		pg_atomic_write_u64(&counters->last_write, (uint64) at);
-	}
 	if (found && query_id != 0)
 		pg_atomic_write_u64(&counters->query_id, query_id);
 	if (found)
 		pg_atomic_write_u32(&counters->pid, (uint32) MyProcPid);
+	if (found && read)
+	{
+		pg_atomic_write_u64(&counters->last_read, (uint64) at);
+		pg_atomic_fetch_add_u64(&counters->reads, 1);
+	}
+	if (found && write)
+	{
+		pg_atomic_write_u64(&counters->last_write, (uint64) at);
+		pg_atomic_fetch_add_u64(&counters->writes, 1);
+	}
 	LWLockRelease(my_lock());
 	return found;
 }
@@ -302,22 +305,26 @@ migspec_usage_count(const MigspecUsageKey *key, uint64 number, bool read,
 	return number;
 }
 
-/* Add what one stripe has.  Under a lock. */
+/* Add what one stripe has.  Under a lock.  The counts first, see add(). */
 static void
 add_up(MigspecUsage *usage, Counters *counters)
 {
-	TimestampTz last_read = (TimestampTz) pg_atomic_read_u64(&counters->last_read);
-	TimestampTz last_write = (TimestampTz) pg_atomic_read_u64(&counters->last_write);
-	uint64		query_id = pg_atomic_read_u64(&counters->query_id);
+	TimestampTz last_read;
+	TimestampTz last_write;
+	uint64		query_id;
 
+	usage->reads += pg_atomic_read_u64(&counters->reads);
+	usage->writes += pg_atomic_read_u64(&counters->writes);
+	pg_read_barrier();
+	last_read = (TimestampTz) pg_atomic_read_u64(&counters->last_read);
+	last_write = (TimestampTz) pg_atomic_read_u64(&counters->last_write);
+	query_id = pg_atomic_read_u64(&counters->query_id);
 	if (Max(last_read, last_write) >= Max(usage->last_read, usage->last_write))
 	{
 		usage->pid = (int) pg_atomic_read_u32(&counters->pid);
 		if (query_id != 0)
 			usage->query_id = query_id;
 	}
-	usage->reads += pg_atomic_read_u64(&counters->reads);
-	usage->writes += pg_atomic_read_u64(&counters->writes);
 	usage->last_read = Max(usage->last_read, last_read);
 	usage->last_write = Max(usage->last_write, last_write);
 }

@@ -77,12 +77,12 @@ typedef struct Place
 
 typedef struct Store
 {
+	Counters	counters[STRIPES][MAX_PLACES];	/* first: aligned, as the area */
 	uint64		keys;			/* that have had a place so far */
 	int			used;			/* places below this may be in use */
 	bool		full;			/* of what is not yet in the catalog */
 	bool		overflow;		/* told already */
 	Place		places[MAX_PLACES];
-	Counters	counters[STRIPES][MAX_PLACES];
 } Store;
 
 static Store *store = NULL;

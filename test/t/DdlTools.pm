@@ -168,12 +168,21 @@ sub predict
 	return { rows => $rows, fails => { map { $_->[0] => $_->[1] } @$failures } };
 }
 
+# Foreign keys that need no validation
+sub validated_keys
+{
+	my ($dbh) = @_;
+
+	return $dbh->selectcol_arrayref(
+		q(SELECT oid FROM pg_constraint WHERE contype = 'f' AND convalidated));
+}
+
 # What the messages of one statement say, added to what it did.  Names in them
 # lack the schema; $after and $before tell which relation it is.  The names
-# are kept as well, as they are.
+# are kept as well, as they are.  $validated are foreign keys that were valid.
 sub read_notices
 {
-	my ($dbh, $result, $effects, $before, $after) = @_;
+	my ($dbh, $result, $effects, $before, $after, $validated) = @_;
 	my %oid;
 
 	foreach my $set ($before, $after)
@@ -205,9 +214,10 @@ sub read_notices
 		# whose rows were read.
 		my $constraint = $1;
 		my @tables = @{
-			$dbh->selectcol_arrayref(<<'SQL', undef, $constraint) };
+			$dbh->selectcol_arrayref(<<'SQL', undef, $constraint, $validated || []) };
 SELECT DISTINCT conrelid FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
 WHERE contype = 'f' AND conname = ? AND convalidated AND relkind <> 'p'
+	AND pg_constraint.oid <> ALL (?)
 SQL
 
 		push @{ $result->{fk_validations} }, $constraint;
@@ -235,6 +245,8 @@ sub measure
 	{
 		my $before = $number++ ? relations($dbh) : $first;
 
+		my $validated = validated_keys($dbh);
+
 		push @{ $result{relations} }, $before;
 		@notices = ();
 		$dbh->do('SET LOCAL client_min_messages = debug1');
@@ -248,7 +260,7 @@ sub measure
 		my %effects;
 		my $after = relations($dbh);
 
-		read_notices($dbh, \%result, \%effects, $before, $after);
+		read_notices($dbh, \%result, \%effects, $before, $after, $validated);
 		foreach my $oid (keys %$after)
 		{
 			next unless $before->{$oid};

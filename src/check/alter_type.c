@@ -588,6 +588,13 @@ remake_index(MigspecAlter *alter, MigspecAltered *altered, MigspecAlterStep *ste
 	/* parts are dropped with their parent's, and then none is left to keep */
 	is_part = OidIsValid(index->oid) ? get_rel_relispartition(index->oid) :
 		altered->table->is_partition;
+
+	/* made without ONLY, it gets the parts that it lacked */
+	if (index->partitioned && !index->valid && !is_part)
+	{
+		index->valid = true;
+		migspec_build_parts(alter, index, ShareLock);
+	}
 	if ((keeps && !is_part && !index->partitioned) || altered->rewrite)
 		return;
 	if (!index->partitioned)

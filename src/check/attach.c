@@ -301,13 +301,7 @@ attach_foreign_keys(MigspecAlter *alter, MigspecWorldTable *table,
 								  RULE_FK_LOCKS_REFERENCED, table, constraint->name);
 		fact->other = constraint->referenced;
 	}
-	foreach(cell, migspec_world_referencing(parent))
-	{
-		MigspecWorldConstraint *constraint = lfirst(cell);
-
-		if (!migspec_is_action_only(constraint))
-			migspec_check_lock(alter->stmt, constraint->table, ShareRowExclusiveLock);
-	}
+	migspec_lock_referencing(alter->stmt, parent);
 }
 
 /*

@@ -155,6 +155,40 @@ migspec_is_action_only(const MigspecWorldConstraint *constraint)
 	return result;
 }
 
+/* see statements.h */
+void
+migspec_lock_referencing(MigspecStatement *stmt, MigspecWorldTable *parent)
+{
+	List	   *keys = migspec_world_referencing(parent);
+	List	   *oids = NIL;
+	ListCell   *cell;
+
+	foreach(cell, keys)
+		oids = lappend_oid(oids, ((MigspecWorldConstraint *) lfirst(cell))->oid);
+	foreach(cell, keys)
+	{
+		MigspecWorldConstraint *key = lfirst(cell);
+		Oid			whole = parent_oid(key);
+
+		if (OidIsValid(key->oid) ? !OidIsValid(whole) || !list_member_oid(oids, whole) :
+			key->is_local || !key->table->is_partition)
+			migspec_check_lock(stmt, key->table, ShareRowExclusiveLock);
+	}
+
+	/* those of the script are known where they were made, not below */
+	for (MigspecWorldTable *table = parent->parent; parent->is_partition && table != NULL;
+		 table = table->is_partition ? table->parent : NULL)
+	{
+		foreach(cell, migspec_world_referencing(table))
+		{
+			MigspecWorldConstraint *key = lfirst(cell);
+
+			if (!OidIsValid(key->oid) && (key->is_local || !key->table->is_partition))
+				migspec_check_lock(stmt, key->table, ShareRowExclusiveLock);
+		}
+	}
+}
+
 /* see alter_table.h */
 MigspecWorldIndex *
 migspec_referenced_index(const MigspecWorldConstraint *constraint)
@@ -302,7 +336,8 @@ find_twin(const MigspecWorldConstraint *constraint, const MigspecWorldTable *chi
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("constraint \"%s\" enforceability conflicts with constraint \"%s\" on relation \"%s\"",
 							constraint->name, own->name, child->name)));
-		if (migspec_is_action_only(own) || (child->is_partition && !own->is_local))
+		if (migspec_is_action_only(own) ||
+			(!own->is_local && (child->is_partition || !OidIsValid(own->oid))))
 			continue;
 		present = behaviour_of(own, NULL);
 		if (present.deferrable == wanted.deferrable && present.deferred == wanted.deferred &&

@@ -647,12 +647,7 @@ become_partition(MigspecStatement *stmt, MigspecWorldTable *table,
 		constraint->referenced_columns = list_copy(from->referenced_columns);
 		MemoryContextSwitchTo(oldcontext);
 	}
-	foreach(cell, migspec_world_referencing(parent))
-	{
-		MigspecWorldConstraint *constraint = lfirst(cell);
-
-		migspec_check_lock(stmt, constraint->table, ShareRowExclusiveLock);
-	}
+	migspec_lock_referencing(stmt, parent);
 	migspec_check_fact(stmt, RULE_CREATE_PARTITION_OF, parent,
 					   migspec_world_table_name(table))->other = table;
 }

@@ -314,6 +314,9 @@ drop_indexes(MigspecStatement *stmt, DropStmt *drop)
 		}
 		migspec_check_fact(stmt, RULE_DROP_INDEX_BLOCKING, index->table, index->name);
 		migspec_deletion_add_index(deletion, index);
+
+		/* all partitions are locked, whether they have a part of it or not */
+		migspec_lock_family(stmt, index->table, AccessExclusiveLock, index->partitioned);
 	}
 	if (deletion->victims != NIL)
 		finish(deletion, drop->behavior);
@@ -623,7 +626,8 @@ migspec_analyse_truncate(MigspecStatement *stmt)
 								   ((MigspecWorldTable *) list_nth(tables, i))->name),
 						 errhint("Truncate table \"%s\" at the same time, or use TRUNCATE ... CASCADE.",
 								 constraint->table->name)));
-			tables = lappend(tables, constraint->table);
+			tables = add_truncated(tables, constraint->table,
+								   constraint->table->kind == RELKIND_PARTITIONED_TABLE);
 			appendStringInfo(&others, "%s%s", others.len > 0 ? ", " : "",
 							 migspec_world_table_name(constraint->table));
 		}

@@ -52,6 +52,15 @@ extern ObjectAddress migspec_find_object(MigspecStatement *stmt, ObjectType type
 										 Node *object, bool missing_ok);
 
 /*
+ * A partition is added to this table: lock the tables whose foreign keys refer
+ * to it, those of partitions excepted, which their parents stand for.
+ */
+extern void migspec_lock_referencing(MigspecStatement *stmt, MigspecWorldTable *parent);
+
+/* Raises the server's error if a table cannot be clustered by the index. */
+extern void migspec_check_clusterable(const MigspecWorldIndex *index);
+
+/*
  * Objects that are neither relations nor parts of one.  "name" is what later
  * statements call it.  Types, schemas and functions go by their plain names,
  * others by "trigger t on r" and the like.  The empty name stands for

@@ -108,3 +108,23 @@ CREATE TABLE fpar(a int, b text) PARTITION BY LIST (a);
 CREATE TABLE fpar1 PARTITION OF fpar FOR VALUES IN (1);
 CREATE FOREIGN TABLE fpar2 PARTITION OF fpar FOR VALUES IN (2) SERVER nowhere;
 INSERT INTO fpar VALUES (1, 'b');
+
+-- Partitions at several levels, that another partitioned table refers to; an
+-- index that some of them lack
+CREATE TABLE deep(id bigint NOT NULL, k int NOT NULL, c text, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+CREATE TABLE deep1 PARTITION OF deep FOR VALUES IN (1) PARTITION BY RANGE (id);
+CREATE TABLE deep1a PARTITION OF deep1 FOR VALUES FROM (0) TO (100);
+CREATE TABLE deep1b PARTITION OF deep1 DEFAULT;
+CREATE TABLE deepd PARTITION OF deep DEFAULT PARTITION BY LIST (k);
+CREATE TABLE deepdd PARTITION OF deepd DEFAULT;
+CREATE INDEX deep_only ON ONLY deep(c);
+CREATE INDEX deep1_c ON deep1(c);
+INSERT INTO deep SELECT g, 1 + g % 2, 'c' FROM generate_series(1,200) g;
+CREATE TABLE deepnew(id bigint NOT NULL, k int NOT NULL, c text);
+INSERT INTO deepnew VALUES (1, 20, 'c');
+CREATE TABLE todeep(id bigint, k int, z int, CONSTRAINT todeep_fk FOREIGN KEY (id, k) REFERENCES deep, CONSTRAINT todeep_cas FOREIGN KEY (id, k) REFERENCES deep ON DELETE CASCADE DEFERRABLE) PARTITION BY LIST (z);
+CREATE TABLE todeep1 PARTITION OF todeep FOR VALUES IN (1);
+CREATE TABLE todeep2 PARTITION OF todeep DEFAULT;
+INSERT INTO todeep SELECT g, 1 + g % 2, g % 2 FROM generate_series(1,30) g;
+CREATE TABLE todeepnew(id bigint, k int, z int);
+INSERT INTO todeepnew VALUES (1, 2, 5);

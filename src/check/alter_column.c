@@ -342,6 +342,7 @@ merges(const MigspecWorldTable *table, const NewColumn *column)
 				(errcode(ERRCODE_COLLATION_MISMATCH),
 				 errmsg("child table \"%s\" has different collation for column \"%s\"",
 						table->name, old->name)));
+	old->inherited++;
 	return true;
 }
 
@@ -359,6 +360,7 @@ add_to_world(MigspecWorldTable *table, const NewColumn *new, bool recursing)
 	column->identity = new->identity;
 	column->has_default = new->default_raw != NULL || new->serial;
 	column->is_local = !recursing;
+	column->inherited = recursing ? 1 : 0;
 	if (MIGSPEC_NOT_NULL_CONSTRAINTS && new->not_null &&
 		table->kind != RELKIND_COMPOSITE_TYPE)
 		migspec_note_not_null(table, column, new->not_null_name)->is_local = !recursing;
@@ -393,6 +395,9 @@ add_column(MigspecAlter *alter, MigspecAltered *altered, NewColumn *new,
 
 		if (!merges(child->table, new))
 			add_column(alter, child, new, recurse, true);
+		else if (MIGSPEC_NOT_NULL_CONSTRAINTS && new->not_null)
+			migspec_inherit_not_null(alter, child, new->def->colname,
+									 new->not_null_name);
 	}
 }
 
@@ -501,10 +506,13 @@ collect_column(MigspecAlter *alter, MigspecDeletion *deletion, MigspecWorldTable
 		migspec_alter_child(alter, child);
 		if (own == NULL)
 			continue;
-		if (!recurse)
-			own->is_local = true;
-		else if (!own->is_local)
+		if (recurse && !own->is_local && own->inherited <= 1)
+		{
 			collect_column(alter, deletion, child, name, true);
+			continue;
+		}
+		own->is_local |= !recurse;
+		own->inherited -= own->inherited > 0;
 	}
 }
 

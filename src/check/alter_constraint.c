@@ -220,11 +220,12 @@ migspec_alter_drop_one(MigspecAlter *alter, MigspecWorldConstraint *constraint,
 	ListCell   *cell;
 
 	check_stack_depth();
-	if (!recursing && table->parent != NULL && inherits)
+	if (!recursing && inherits)
 	{
-		MigspecWorldConstraint *of_parent = find_part(constraint, table->parent);
+		MigspecWorldConstraint *of_parent =
+		table->parent == NULL ? NULL : find_part(constraint, table->parent);
 
-		if (of_parent != NULL && !of_parent->no_inherit)
+		if (constraint->inherited > 0 || (of_parent != NULL && !of_parent->no_inherit))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 					 errmsg("cannot drop inherited constraint \"%s\" of relation \"%s\"",
@@ -278,10 +279,13 @@ migspec_alter_drop_one(MigspecAlter *alter, MigspecWorldConstraint *constraint,
 
 		if (part == NULL)
 			continue;
-		if (recurse && !part->is_local)
+		if (recurse && !part->is_local && part->inherited <= 1)
+		{
 			migspec_alter_drop_one(alter, part, behavior, true, true);
-		else
-			part->is_local |= !recurse;
+			continue;
+		}
+		part->is_local |= !recurse;
+		part->inherited -= part->inherited > 0;
 	}
 }
 

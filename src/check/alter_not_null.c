@@ -180,6 +180,14 @@ set_constraint(MigspecAlter *alter, MigspecAltered *altered, const char *column_
 
 /* see alter_table.h */
 void
+migspec_inherit_not_null(MigspecAlter *alter, MigspecAltered *altered, const char *column,
+						 const char *name)
+{
+	(void) set_constraint(alter, altered, column, name, true, true);
+}
+
+/* see alter_table.h */
+void
 migspec_alter_set_not_null_prepare(MigspecAlter *alter, MigspecAltered *altered,
 								   MigspecAlterStep *step)
 {

@@ -367,8 +367,10 @@ migspec_alter_column(const MigspecWorldTable *table, const char *name)
 bool
 migspec_is_inherited(const MigspecWorldTable *table, const char *column)
 {
-	return table->parent != NULL &&
-		migspec_world_column(table->parent, column) != NULL;
+	const MigspecWorldColumn *own = migspec_world_column(table, column);
+
+	return (own != NULL && own->inherited > 0) ||
+		(table->parent != NULL && migspec_world_column(table->parent, column) != NULL);
 }
 
 /* see alter_table.h */

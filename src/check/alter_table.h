@@ -221,6 +221,10 @@ extern void migspec_alter_drop_not_null(MigspecAlter *alter, MigspecAltered *alt
 extern void migspec_alter_add_not_null(MigspecAlter *alter, MigspecAltered *altered,
 									   MigspecAlterStep *step);
 
+/* the parent gets NOT NULL with a column that the child had before (18) */
+extern void migspec_inherit_not_null(MigspecAlter *alter, MigspecAltered *altered,
+									 const char *column, const char *name);
+
 /* the NOT NULL constraint of a column (18), or NULL */
 extern MigspecWorldConstraint *migspec_not_null_constraint(const MigspecWorldTable *table,
 														   AttrNumber attno);

@@ -178,6 +178,7 @@ migspec_alter_type_prepare(MigspecAlter *alter, MigspecAltered *altered,
 	bool		before = altered->rewrite;
 	bool		rewrite;
 	MigspecFact *fact;
+	List	   *family;
 	ListCell   *cell;
 
 	altered->rewrite = false;
@@ -189,10 +190,19 @@ migspec_alter_type_prepare(MigspecAlter *alter, MigspecAltered *altered,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("type of inherited column \"%s\" must be changed in child tables too",
 						step->cmd->name)));
-	foreach(cell, step->recurse ? migspec_world_descendants(table) : NIL)
+	family = step->recurse ? lcons(table, migspec_world_descendants(table)) :
+		list_make1(table);
+	for_each_from(cell, family, 1)
 	{
 		MigspecAltered *child = migspec_alter_child(alter, lfirst(cell));
+		MigspecWorldColumn *own = migspec_world_column(child->table, step->cmd->name);
 
+		if (own != NULL &&
+			own->inherited > migspec_world_count_parents(child->table, family))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("cannot alter inherited column \"%s\" of relation \"%s\"",
+							own->name, child->table->name)));
 		prepare_one(alter, child, step->cmd, true);
 		migspec_alter_schedule(child, MIGSPEC_PASS_ALTER_TYPE, migspec_alter_type,
 							   step->cmd)->recursing = true;

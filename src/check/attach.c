@@ -122,6 +122,7 @@ merge(MigspecWorldTable *child, MigspecWorldTable *parent, bool partition)
 		check_child_column(child, parent, column);
 		own = migspec_world_column(child, column->name);
 		own->is_local &= !partition;
+		own->inherited++;
 		if (partition && MIGSPEC_PARTITIONED_IDENTITY)
 			own->identity = column->identity;
 	}
@@ -138,6 +139,7 @@ merge(MigspecWorldTable *child, MigspecWorldTable *parent, bool partition)
 			check_child_constraint(child, parent, constraint);
 			own = migspec_world_constraint(child, constraint->name);
 			own->is_local &= !partition;
+			own->inherited++;
 		}
 		else if (constraint->type == CONSTRAINT_NOTNULL)
 		{
@@ -149,7 +151,10 @@ merge(MigspecWorldTable *child, MigspecWorldTable *parent, bool partition)
 						 errmsg("constraint \"%s\" conflicts with NOT VALID constraint on child table \"%s\"",
 								own->name, child->name)));
 			if (own != NULL)
+			{
 				own->is_local &= !partition;
+				own->inherited++;
+			}
 		}
 	}
 	child->parent = parent;
@@ -446,6 +451,43 @@ detach_foreign_keys(MigspecAlter *alter, MigspecWorldTable *table)
 }
 
 /*
+ * What the table has from this parent it has from one parent less.  See
+ * RemoveInheritance().
+ */
+static void
+disinherit(MigspecWorldTable *table, const MigspecWorldTable *parent)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->columns)
+	{
+		MigspecWorldColumn *column = lfirst(cell);
+
+		if (column->dropped || migspec_world_column(parent, column->name) == NULL)
+			continue;
+		column->inherited -= column->inherited > 0;
+		column->is_local |= column->inherited == 0;
+	}
+	foreach(cell, table->constraints)
+	{
+		MigspecWorldConstraint *constraint = lfirst(cell);
+		MigspecWorldConstraint *of_parent = NULL;
+
+		if (constraint->type == CONSTRAINT_CHECK)
+			of_parent = migspec_world_constraint(parent, constraint->name);
+		else if (constraint->type == CONSTRAINT_NOTNULL)
+			of_parent =
+				migspec_not_null_constraint(parent,
+											migspec_map_attno(table, parent,
+															  linitial_int(constraint->columns)));
+		if (of_parent == NULL || of_parent->type != constraint->type || of_parent->no_inherit)
+			continue;
+		constraint->inherited -= constraint->inherited > 0;
+		constraint->is_local |= constraint->inherited == 0;
+	}
+}
+
+/*
  * Leave the parent, in the world.
  */
 static void
@@ -454,15 +496,10 @@ leave(MigspecWorldTable *table)
 	ListCell   *cell;
 
 	migspec_world_remember(table);
-	foreach(cell, table->columns)
-	{
-		MigspecWorldColumn *column = lfirst(cell);
-
-		column->is_local = true;
-		if (table->is_partition && MIGSPEC_PARTITIONED_IDENTITY)
-			column->identity = '\0';
-	}
-	foreach(cell, table->constraints)
+	disinherit(table, table->parent);
+	foreach(cell, table->is_partition && MIGSPEC_PARTITIONED_IDENTITY ? table->columns : NIL)
+		((MigspecWorldColumn *) lfirst(cell))->identity = '\0';
+	foreach(cell, table->is_partition ? table->constraints : NIL)
 		((MigspecWorldConstraint *) lfirst(cell))->is_local = true;
 	table->parent = NULL;
 	table->parent_oid = InvalidOid;
@@ -622,5 +659,10 @@ migspec_alter_no_inherit(MigspecAlter *alter, MigspecAltered *altered,
 						parent->name, table->name)));
 	if (table->parent == parent)
 		leave(table);
+	else
+	{
+		migspec_world_remember(table);
+		disinherit(table, parent);
+	}
 	migspec_check_fact(alter->stmt, RULE_POLICY_DDL, table, "inheritance");
 }

@@ -78,6 +78,7 @@ merges(const MigspecAlter *alter, const MigspecWorldTable *table, const char *na
 						name, table->name)));
 	if (!recursing && !table->is_partition)
 		old->is_local = true;
+	old->inherited += recursing;
 	return true;
 }
 
@@ -115,6 +116,7 @@ add_check(MigspecAlter *alter, MigspecAltered *altered, const Constraint *new,
 	constraint->validated = new->initially_valid && constraint->enforced;
 	constraint->no_inherit = new->is_no_inherit;
 	constraint->is_local = !recursing;
+	constraint->inherited = recursing ? 1 : 0;
 
 	if (!new->skip_validation && constraint->enforced && !alter->creating &&
 		migspec_has_storage(table))

@@ -198,6 +198,7 @@ inherit(MigspecWorldTable *table, MigspecWorldTable *parent, bool is_partition)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("inherited column \"%s\" has a type conflict", from->name)));
+		column->inherited++;
 		if (from->not_null)
 		{
 			MigspecWorldConstraint *constraint = migspec_not_null_constraint(parent,
@@ -214,10 +215,16 @@ inherit(MigspecWorldTable *table, MigspecWorldTable *parent, bool is_partition)
 		MemoryContext oldcontext;
 		ListCell   *lc;
 
-		if (from->dropped || from->type != CONSTRAINT_CHECK || from->no_inherit ||
-			migspec_world_constraint(table, from->name) != NULL)
+		if (from->dropped || from->type != CONSTRAINT_CHECK || from->no_inherit)
 			continue;
+		constraint = migspec_world_constraint(table, from->name);
+		if (constraint != NULL)
+		{
+			constraint->inherited++;
+			continue;
+		}
 		constraint = migspec_world_add_constraint(table, from->name, CONSTRAINT_CHECK);
+		constraint->inherited = 1;
 		constraint->is_local = false;
 		constraint->validated = constraint->enforced = from->enforced;
 		oldcontext = MemoryContextSwitchTo(table->world->context);

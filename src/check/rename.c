@@ -175,6 +175,7 @@ rename_column(MigspecStatement *stmt, RenameStmt *rename)
 	MigspecWorldTable *table = migspec_check_table(stmt, rename->relation,
 												   rename->missing_ok);
 	List	   *descendants;
+	List	   *family;
 	MigspecWorldColumn *column;
 	MigspecFact *fact;
 	ListCell   *cell;
@@ -191,11 +192,18 @@ rename_column(MigspecStatement *stmt, RenameStmt *rename)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" does not exist", rename->subname)));
-	if (!column->is_local)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("cannot rename inherited column \"%s\"", rename->subname)));
 	descendants = migspec_world_descendants(table);
+	family = lcons(table, list_copy(descendants));
+	foreach(cell, family)
+	{
+		MigspecWorldColumn *own = migspec_world_column(lfirst(cell), rename->subname);
+
+		if (own != NULL &&
+			own->inherited > migspec_world_count_parents(lfirst(cell), family))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("cannot rename inherited column \"%s\"", rename->subname)));
+	}
 	if (!rename->relation->inh && descendants != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
@@ -256,12 +264,20 @@ rename_constraint(MigspecStatement *stmt, RenameStmt *rename)
 		!constraint->no_inherit)
 	{
 		List	   *descendants = migspec_world_descendants(table);
+		List	   *family = lcons(table, list_copy(descendants));
 
-		if (!constraint->is_local)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-					 errmsg("cannot rename inherited constraint \"%s\"",
-							rename->subname)));
+		foreach(cell, family)
+		{
+			MigspecWorldConstraint *own =
+			migspec_world_constraint(lfirst(cell), rename->subname);
+
+			if (own != NULL &&
+				own->inherited > migspec_world_count_parents(lfirst(cell), family))
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+						 errmsg("cannot rename inherited constraint \"%s\"",
+								rename->subname)));
+		}
 		if (!rename->relation->inh && descendants != NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),

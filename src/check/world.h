@@ -42,6 +42,7 @@ typedef struct MigspecWorldColumn
 	bool		is_new;			/* added by the script */
 	bool		dropped;
 	bool		is_local;		/* as pg_attribute.attislocal */
+	int			inherited;		/* as pg_attribute.attinhcount */
 } MigspecWorldColumn;
 
 typedef struct MigspecWorldIndex
@@ -78,6 +79,8 @@ typedef struct MigspecWorldConstraint
 	bool		enforced;
 	bool		no_inherit;
 	bool		is_local;
+	int			inherited;		/* as pg_constraint.coninhcount; kept up to
+								 * date for CHECK and NOT NULL only */
 	Node	   *expr;			/* CHECK; NULL if it could not be read */
 	List	   *columns;		/* of int: attnos it mentions, in key order */
 	MigspecWorldIndex *index;	/* of a key or exclusion */
@@ -240,12 +243,14 @@ extern MigspecWorldConstraint *migspec_world_primary_key(const MigspecWorldTable
 /*
  * Relatives, as the script leaves them.  List of MigspecWorldTable *: direct
  * children; all descendants without the table itself; leaves (or the table
- * itself where it has no children).  The foreign keys of others that refer to
+ * itself where it has no children).  How many of a family (a table and its
+ * descendants) are parents of the table.  The foreign keys of others that refer to
  * the table, List of MigspecWorldConstraint * (their ->table is the other).
  */
 extern List *migspec_world_children(MigspecWorldTable *table);
 extern List *migspec_world_descendants(MigspecWorldTable *table);
 extern List *migspec_world_leaves(MigspecWorldTable *table);
+extern int	migspec_world_count_parents(MigspecWorldTable *table, const List *family);
 extern MigspecWorldTable *migspec_world_default_partition(MigspecWorldTable *table);
 extern List *migspec_world_referencing(MigspecWorldTable *table);
 

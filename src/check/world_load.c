@@ -112,6 +112,7 @@ copy_columns(MigspecWorldTable *table, TupleDesc tupdesc)
 		column->has_default = att->atthasdef;
 		column->dropped = att->attisdropped;
 		column->is_local = att->attislocal;
+		column->inherited = att->attinhcount;
 		table->columns = lappend(table->columns, column);
 	}
 }
@@ -229,6 +230,7 @@ copy_constraint(MigspecWorldTable *table, HeapTuple tuple, TupleDesc desc)
 	con->enforced = MIGSPEC_CONSTRAINT_ENFORCED(row);
 	con->no_inherit = row->connoinherit;
 	con->is_local = row->conislocal;
+	con->inherited = row->coninhcount;
 	con->columns = copy_attnos(tuple, desc, Anum_pg_constraint_conkey);
 	if (row->contype == CONSTRAINT_FOREIGN)
 	{

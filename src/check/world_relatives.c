@@ -159,6 +159,20 @@ migspec_world_leaves(MigspecWorldTable *table)
 	return leaves;
 }
 
+int
+migspec_world_count_parents(MigspecWorldTable *table, const List *family)
+{
+	List	   *moved;
+	int			n = 0;
+	ListCell   *lc;
+
+	table = migspec_world_live(table);
+	moved = moved_tables(table->world);
+	foreach(lc, family)
+		n += list_member_ptr(children_of(migspec_world_live(lfirst(lc)), moved), table);
+	return n;
+}
+
 MigspecWorldTable *
 migspec_world_default_partition(MigspecWorldTable *table)
 {

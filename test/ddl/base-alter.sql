@@ -128,3 +128,11 @@ CREATE TABLE todeep2 PARTITION OF todeep DEFAULT;
 INSERT INTO todeep SELECT g, 1 + g % 2, g % 2 FROM generate_series(1,30) g;
 CREATE TABLE todeepnew(id bigint, k int, z int);
 INSERT INTO todeepnew VALUES (1, 2, 5);
+
+-- The same column and constraint from two parents
+CREATE TABLE pa(a int, s text, CONSTRAINT pck CHECK (a > 0));
+CREATE TABLE pb(a int, t varchar(10) NOT NULL, CONSTRAINT pck CHECK (a > 0));
+CREATE TABLE ab(own int) INHERITS (pa, pb);
+CREATE TABLE abc() INHERITS (ab);
+INSERT INTO ab VALUES (1, 's', 't', 2);
+INSERT INTO abc VALUES (1, 's', 't', 2);

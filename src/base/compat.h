@@ -54,6 +54,13 @@
 #define MIGSPEC_RAW_PERIOD(con)				false
 #endif
 
+/* an index that takes two NULLs for equal cannot be a primary key's */
+#if PG_VERSION_NUM >= 160000
+#define MIGSPEC_KEY_NEEDS_DISTINCT_NULLS	true
+#else
+#define MIGSPEC_KEY_NEEDS_DISTINCT_NULLS	false
+#endif
+
 /* virtual generated columns exist since 18 */
 #ifndef ATTRIBUTE_GENERATED_VIRTUAL
 #define ATTRIBUTE_GENERATED_VIRTUAL 'v'

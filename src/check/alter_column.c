@@ -288,7 +288,7 @@ fill_column(MigspecAlter *alter, MigspecAltered *altered, NewColumn *column,
 		Node	   *planned = migspec_world_plan(cooked);
 
 		has_value = true;
-		volatile_default |= migspec_world_is_volatile(cooked);
+		volatile_default |= migspec_world_is_volatile(table->world, cooked);
 		null_value = IsA(planned, Const) && ((Const *) planned)->constisnull;
 	}
 	else if (column->default_raw != NULL)

@@ -480,14 +480,7 @@ migspec_alter_cluster_on(MigspecAlter *alter, MigspecAltered *altered,
 		return;
 	}
 	index = find_index(altered->table, step->cmd->name);
-	if (index->predicate != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot cluster on partial index \"%s\"", index->name)));
-	if (!index->valid)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot cluster on invalid index \"%s\"", index->name)));
+	migspec_check_clusterable(index);
 	migspec_mark_clustered(altered->table, index);
 }
 

@@ -12,10 +12,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -23,6 +25,7 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "check/alter_table.h"
@@ -430,6 +433,41 @@ migspec_alter_add_key(MigspecAlter *alter, MigspecAltered *altered, MigspecAlter
 }
 
 /*
+ * What only the catalog has of an index: its order, and how it takes NULL.
+ */
+static void
+check_key_options(const MigspecWorldIndex *index, const Constraint *new)
+{
+	HeapTuple	tuple = OidIsValid(index->oid) ?
+	SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index->oid)) : NULL;
+	Form_pg_index row;
+	bool		isnull;
+	int2vector *options;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	row = (Form_pg_index) GETSTRUCT(tuple);
+	options = (int2vector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+															 Anum_pg_index_indoption,
+															 &isnull));
+	for (int i = 0; !isnull && i < row->indnkeyatts; i++)
+	{
+		if (options->values[i] != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("index \"%s\" column number %d does not have default sorting behavior",
+							index->name, i + 1),
+					 errdetail("Cannot create a primary key or unique constraint using such an index.")));
+	}
+	if (MIGSPEC_KEY_NEEDS_DISTINCT_NULLS && row->indnullsnotdistinct &&
+		new->contype == CONSTR_PRIMARY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("primary keys cannot use NULLS NOT DISTINCT indexes")));
+	ReleaseSysCache(tuple);
+}
+
+/*
  * Can the index be the constraint's?  See transformIndexConstraint().
  */
 static void
@@ -469,6 +507,7 @@ check_key_index(const MigspecWorldIndex *index, const Constraint *new)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is not a btree", index->name)));
+	check_key_options(index, new);
 	for (int i = 0; i < index->nkeys; i++)
 	{
 		MigspecWorldColumn *column = migspec_world_column_no(table, index->attnos[i]);

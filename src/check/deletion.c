@@ -154,6 +154,20 @@ locate(MigspecWorld *world, MigspecVictim *victim)
 		}
 	}
 
+	if (address->classId == AttrDefaultRelationId)
+	{
+		ObjectAddress owner = GetAttrDefaultColumnAddress(address->objectId);
+		MigspecWorldTable *table = migspec_world_find_oid(world, owner.objectId);
+		MigspecWorldColumn *column =
+		table == NULL ? NULL : migspec_world_column_no(table, owner.objectSubId);
+
+		if (column == NULL ||
+			(column->default_changed &&
+			 (!column->has_default ||
+			  (column->default_expr != NULL && IsA(column->default_expr, Const)))))
+			return false;
+	}
+
 	if (address->classId == ConstraintRelationId && victim->table != NULL)
 	{
 		foreach(cell, victim->table->constraints)

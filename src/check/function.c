@@ -45,8 +45,12 @@ static void
 tell_volatility(MigspecStatement *stmt, Oid function, char volatility)
 {
 	if (OidIsValid(function) && volatility != '\0' && func_volatile(function) != volatility)
+	{
 		migspec_check_fact(stmt, RULE_FUNCTION_VOLATILITY_CHANGE, NULL,
 						   format_procedure(function));
+		if (volatility == PROVOLATILE_VOLATILE)
+			migspec_script_creates(stmt, psprintf("volatile function %u", function));
+	}
 }
 
 /*

@@ -25,6 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "base/compat.h"
 #include "check/alter_table.h"
 #include "check/check.h"
 #include "check/statements.h"
@@ -100,6 +101,32 @@ choose_name(MigspecWorldTable *table, IndexStmt *create)
 	return first_free_name(table, columns.data, "idx");
 }
 
+static void
+refuse_virtual(const MigspecWorldColumn *column)
+{
+	if (column != NULL && column->generated == ATTRIBUTE_GENERATED_VIRTUAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("indexes on virtual generated columns are not supported")));
+}
+
+/*
+ * Analyse an expression of the index.  One that needs what only the script
+ * creates is not known; a constant of no known type stands for it.
+ */
+static Node *
+cook(MigspecWorldIndex *index, Node *raw, ParseExprKind kind, Oid type)
+{
+	Node	   *expr = migspec_alter_cook(index->table, raw, kind, type, -1);
+	ListCell   *cell;
+
+	if (expr == NULL)
+		return (Node *) makeNullConst(OidIsValid(type) ? type : UNKNOWNOID, -1, InvalidOid);
+	foreach(cell, migspec_world_mentions(index->table, expr))
+		refuse_virtual(migspec_world_column_no(index->table, lfirst_int(cell)));
+	return expr;
+}
+
 /*
  * One column of the index, which may be an expression.
  */
@@ -120,17 +147,17 @@ add_column(MigspecStatement *stmt, MigspecWorldIndex *index, IndexElem *elem,
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" does not exist", elem->name)));
+		refuse_virtual(column);
 		index->attnos[i] = column->attno;
 		type = column->type;
 		collation = column->collation;
 	}
 	else
 	{
-		Node	   *expr = migspec_world_cook(stmt->world, table, copyObject(elem->expr),
-											  EXPR_KIND_INDEX_EXPRESSION, InvalidOid, -1);
+		Node	   *expr = cook(index, elem->expr, EXPR_KIND_INDEX_EXPRESSION, InvalidOid);
 
 		index->expressions = lappend(index->expressions, expr);
-		type = exprType(expr);
+		type = exprType(expr) == UNKNOWNOID ? InvalidOid : exprType(expr);
 		collation = exprCollation(expr);
 
 		if (contain_mutable_functions(migspec_world_plan(expr)))
@@ -180,9 +207,8 @@ add_index(MigspecStatement *stmt, MigspecWorldTable *table, IndexStmt *create,
 	foreach(cell, create->indexIncludingParams)
 		add_column(stmt, index, lfirst(cell), am, false);
 	if (create->whereClause != NULL)
-		index->predicate = migspec_world_cook(stmt->world, table,
-											  copyObject(create->whereClause),
-											  EXPR_KIND_INDEX_PREDICATE, BOOLOID, -1);
+		index->predicate = cook(index, create->whereClause, EXPR_KIND_INDEX_PREDICATE,
+								BOOLOID);
 	MemoryContextSwitchTo(oldcontext);
 	return index;
 }

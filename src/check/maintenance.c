@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/amapi.h"
 #include "access/htup_details.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
@@ -64,6 +65,25 @@ migspec_mark_clustered(MigspecWorldTable *table, const MigspecWorldIndex *index)
 
 	foreach(cell, table->indexes)
 		((MigspecWorldIndex *) lfirst(cell))->clustered = lfirst(cell) == index;
+}
+
+/* see statements.h */
+void
+migspec_check_clusterable(const MigspecWorldIndex *index)
+{
+	if (!GetIndexAmRoutineByAmId(index->am, false)->amclusterable)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot cluster on index \"%s\" because access method does not support clustering",
+						index->name)));
+	if (index->predicate != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot cluster on partial index \"%s\"", index->name)));
+	if (!index->valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot cluster on invalid index \"%s\"", index->name)));
 }
 
 static bool
@@ -129,10 +149,7 @@ migspec_analyse_cluster(MigspecStatement *stmt)
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("index \"%s\" for table \"%s\" does not exist",
 							cluster->indexname, table->name)));
-		if (index->predicate != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot cluster on partial index \"%s\"", index->name)));
+		migspec_check_clusterable(index);
 		migspec_check_lock_index(stmt, index, AccessExclusiveLock);
 	}
 	if (table->kind == RELKIND_PARTITIONED_TABLE && index != NULL)
@@ -217,9 +234,12 @@ migspec_analyse_vacuum(MigspecStatement *stmt)
 static bool
 is_populated(const MigspecWorldTable *table)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table->oid));
+	HeapTuple	tuple;
 	bool		result = true;
 
+	if (table->populated != '\0')
+		return table->populated == 'y';
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table->oid));
 	if (HeapTupleIsValid(tuple))
 	{
 		result = ((Form_pg_class) GETSTRUCT(tuple))->relispopulated;
@@ -265,6 +285,7 @@ migspec_analyse_refresh(MigspecStatement *stmt)
 		rewrite_table(stmt, table, false);
 		migspec_check_fact(stmt, RULE_REFRESH_MATVIEW_BLOCKING, table, NULL);
 		table->is_empty = refresh->skipData;
+		table->populated = refresh->skipData ? 'n' : 'y';
 		return;
 	}
 

@@ -133,6 +133,25 @@ refuse_duplicate_part(const char *kind, const char *name, const MigspecWorldTabl
 }
 
 static void
+check_transition_tables(const CreateTrigStmt *create, const MigspecWorldTable *table)
+{
+	bool		partitioned = table->kind == RELKIND_PARTITIONED_TABLE;
+
+	if (create->transitionRels == NIL)
+		return;
+	if (create->row && (partitioned || table->parent != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("ROW triggers with transition tables are not supported on %s",
+						partitioned ? "partitioned tables" :
+						table->is_partition ? "partitions" : "inheritance children")));
+	if (create->columns != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("transition tables cannot be specified for triggers with column lists")));
+}
+
+static void
 analyse_trigger(MigspecStatement *stmt)
 {
 	CreateTrigStmt *create = (CreateTrigStmt *) stmt->tree;
@@ -150,6 +169,7 @@ analyse_trigger(MigspecStatement *stmt)
 							  OidIsValid(existing) &&
 							  !migspec_script_has_dropped(stmt->world, TriggerRelationId,
 														  existing));
+	check_transition_tables(create, table);
 	foreach(cell, create->columns)
 	{
 		if (migspec_world_column(table, strVal(lfirst(cell))) == NULL)
@@ -178,6 +198,11 @@ analyse_rule(MigspecStatement *stmt)
 	MigspecWorldTable *table = migspec_check_table(stmt, create->relation, false);
 	ListCell   *cell;
 
+	if (create->event == CMD_SELECT && table->kind != RELKIND_VIEW &&
+		strcmp(create->rulename, ViewSelectRuleName) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s\" cannot have ON SELECT rules", table->name)));
 	if (!create->replace)
 		refuse_duplicate_part("rule", create->rulename, table,
 							  OidIsValid(get_rewrite_oid(table->oid, create->rulename, true)));
@@ -401,6 +426,12 @@ analyse_create_statistics(MigspecStatement *stmt)
 	StatsElem  *first = linitial(create->exprs);
 	ListCell   *cell;
 
+	foreach(cell, create->relations)
+	{
+		if (IsA(lfirst(cell), RangeVar))
+			migspec_lock_target(stmt, migspec_check_table(stmt, lfirst(cell), false),
+								ShareUpdateExclusiveLock);
+	}
 	if (OidIsValid(existing) &&
 		!migspec_script_has_dropped(stmt->world, StatisticExtRelationId, existing))
 	{
@@ -424,7 +455,6 @@ analyse_create_statistics(MigspecStatement *stmt)
 		if (!IsA(lfirst(cell), RangeVar))
 			continue;
 		table = migspec_check_table(stmt, lfirst(cell), false);
-		migspec_lock_target(stmt, table, ShareUpdateExclusiveLock);
 		foreach(lc, create->exprs)
 		{
 			StatsElem  *element = lfirst(lc);

@@ -305,6 +305,38 @@ rename_constraint(MigspecStatement *stmt, RenameStmt *rename)
 }
 
 /*
+ * The new name must be free.
+ */
+static void
+refuse_part(MigspecStatement *stmt, const RenameStmt *rename,
+			const MigspecWorldTable *table, const char *kind)
+{
+	ObjectAddress address = InvalidObjectAddress;
+
+	if (!OidIsValid(table->oid))
+		return;
+	if (rename->renameType == OBJECT_TRIGGER)
+		ObjectAddressSet(address, TriggerRelationId,
+						 get_trigger_oid(table->oid, rename->newname, true));
+	else if (rename->renameType == OBJECT_RULE)
+		ObjectAddressSet(address, RewriteRelationId,
+						 get_rewrite_oid(table->oid, rename->newname, true));
+	else
+		ObjectAddressSet(address, PolicyRelationId,
+						 get_relation_policy_oid(table->oid, rename->newname, true));
+	if (OidIsValid(address.objectId) &&
+		!migspec_script_has_dropped(stmt->world, address.classId, address.objectId) &&
+		!migspec_world_is_new_name(stmt->world, psprintf("renamed %s %s on %s", kind,
+														 rename->newname, table->name)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("%s \"%s\" for table \"%s\" already exists", kind,
+						rename->newname, table->name)));
+	migspec_script_creates(stmt, psprintf("renamed %s %s on %s", kind, rename->subname,
+										  table->name));
+}
+
+/*
  * Triggers, rules and policies: the table is locked, and for triggers its
  * partitions are.
  */
@@ -342,6 +374,7 @@ rename_part(MigspecStatement *stmt, RenameStmt *rename)
 				 errmsg("%s \"%s\" for table \"%s\" does not exist", kind,
 						rename->subname, table->name)));
 
+	refuse_part(stmt, rename, table, kind);
 	migspec_lock_target(stmt, table, AccessExclusiveLock);
 	migspec_lock_family(stmt, table, AccessExclusiveLock,
 						rename->renameType == OBJECT_TRIGGER &&

@@ -398,7 +398,7 @@ migspec_way_add_column(MigspecWay *way, ColumnDef *column)
 		Node	   *cooked = migspec_world_cook(way->stmt->world, live, copyObject(raw),
 												EXPR_KIND_COLUMN_DEFAULT, InvalidOid, -1);
 
-		if (!migspec_world_is_volatile(cooked))
+		if (!migspec_world_is_volatile(way->stmt->world, cooked))
 			options = psprintf(" DEFAULT %s%s", migspec_world_deparse(live, cooked),
 							   migspec_way_is_not_null(column) ? " NOT NULL" : "");
 	}

@@ -134,6 +134,8 @@ struct MigspecWorldTable
 	PartitionBoundSpec *bound;	/* of a partition; may be NULL if unknown */
 	bool		is_default_partition;
 	bool		drop_on_commit; /* temporary, until the transaction ends */
+	char		populated;		/* materialized view, 'y' or 'n', if the
+								 * script fills or empties it */
 	char		user_catalog;	/* the option user_catalog_table, 'y' or 'n',
 								 * if the script sets it */
 	MigspecWorldTable *owned_by;	/* of a sequence that the script makes:
@@ -340,7 +342,7 @@ extern Node *migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, N
 extern Node *migspec_world_plan(Node *cooked);
 
 /* that: does it contain a volatile function? */
-extern bool migspec_world_is_volatile(Node *cooked);
+extern bool migspec_world_is_volatile(MigspecWorld *world, Node *cooked);
 
 /* the attnos (List of int) that it mentions; all of them for a whole row */
 extern List *migspec_world_mentions(const MigspecWorldTable *table, Node *cooked);

@@ -263,10 +263,29 @@ migspec_world_cook(MigspecWorld *world, MigspecWorldTable *table, Node *raw,
 	return expr;
 }
 
-bool
-migspec_world_is_volatile(Node *cooked)
+/*
+ * A function that the script has made volatile?
+ */
+static bool
+is_made_volatile(Oid function, void *context)
 {
-	return contain_volatile_functions(migspec_world_plan(cooked));
+	return migspec_world_is_new_name(context, psprintf("volatile function %u", function));
+}
+
+static bool
+calls_made_volatile(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_made_volatile, context) ||
+		expression_tree_walker(node, calls_made_volatile, context);
+}
+
+bool
+migspec_world_is_volatile(MigspecWorld *world, Node *cooked)
+{
+	return contain_volatile_functions(migspec_world_plan(cooked)) ||
+		(world->new_types != NIL && calls_made_volatile(cooked, world));
 }
 
 List *

@@ -136,3 +136,18 @@ CREATE TABLE ab(own int) INHERITS (pa, pb);
 CREATE TABLE abc() INHERITS (ab);
 INSERT INTO ab VALUES (1, 's', 't', 2);
 INSERT INTO abc VALUES (1, 's', 't', 2);
+
+-- What changes in a script, or cannot be done
+CREATE FUNCTION f_plain(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+CREATE TABLE odd(id int, v varchar(10), w int DEFAULT 5);
+INSERT INTO odd VALUES (1, 'v');
+CREATE UNIQUE INDEX odd_desc ON odd(id DESC);
+CREATE UNIQUE INDEX odd_nulls ON odd(id) NULLS NOT DISTINCT;
+CREATE INDEX odd_hash ON odd USING hash(id);
+CREATE STATISTICS odd_st ON id, v FROM odd;
+CREATE SEQUENCE sq_odd;
+ALTER TABLE odd ALTER id SET DEFAULT nextval('sq_odd');
+CREATE MATERIALIZED VIEW mv_odd AS SELECT id FROM pk;
+CREATE UNIQUE INDEX mv_odd_id ON mv_odd(id);
+CREATE POLICY odd1 ON odd USING (true);
+CREATE POLICY odd2 ON odd USING (true);

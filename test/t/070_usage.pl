@@ -128,6 +128,7 @@ foreach my $filler (1 .. $places)
 }
 $idle->do('SELECT old FROM t');
 $idle->disconnect;
+wait_until_stored();
 my $sums = $db->selectcol_arrayref(<<'SQL');
 SELECT sum(reads) FROM migspec_usage('m') WHERE application = 'idle' OR application LIKE 'filler %'
 GROUP BY application = 'idle' ORDER BY 1
@@ -153,10 +154,26 @@ IPC::Run::run(
 	],
 	'>', \$output, '2>&1')
   or diag($output);
+wait_until_stored();
 my @sums = $db->selectrow_array(<<'SQL');
 SELECT sum(reads), sum(writes), count(DISTINCT application) FROM migspec_usage('m') WHERE application LIKE 'crowd %'
 SQL
 is_deeply(\@sums, [ 8000, 8000, 200 ], 'each of 8,000 reads and writes is counted once');
+
+# However the scheduler stores it meanwhile, contract sees a use
+$db->do('CREATE TABLE u (id integer PRIMARY KEY, old text)');
+$db->do(q(SELECT migspec_expand('c', migspec_rename_column('u', 'old', 'new'))));
+drive_to($db, 'c', 'switched');
+$db->do(q(SET migspec.contract_quiet = '1h'));
+my $refused = 0;
+foreach (1 .. 100)
+{
+	wait_until_stored();
+	$db->do('DELETE FROM migspec.usage');
+	$db->do('SELECT old FROM u');
+	$refused++ if !eval { $db->do(q(SELECT migspec_contract('c'))); 1 };
+}
+is($refused, 100, 'contract sees each use, once it was counted');
 
 $db->disconnect;
 $node->stop;

@@ -21,7 +21,8 @@
  *	 second count twice, which hurts nobody.
  * - Counts are stored between the snapshot of a statement that sums up and its
  *	 look at shared memory: it sees them in neither place.  The next statement
- *	 sees them, so contract looks twice before it believes that there are none.
+ *	 sees them, so contract looks twice before it believes that there are none,
+ *	 each time with a snapshot of its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -204,6 +205,37 @@ append_user(StringInfo detail, uint64 row)
 }
 
 /*
+ * The rows for append_user(); their number.  With a new snapshot, even in a
+ * transaction that has had one for long.
+ */
+static uint64
+find_recent(const MigspecMigration *migration)
+{
+	volatile uint64 n = 0;
+	bool		saved = migspec_sql_read_only;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	migspec_sql_read_only = true;
+	PG_TRY();
+	{
+		n = migspec_sql("SELECT u.role, u.application, u.\"column\", u.relation,"
+						" round(extract(epoch FROM clock_timestamp() - greatest(u.last_read, u.last_write)))::text AS age"
+						" FROM migspec.old_shape_usage AS u WHERE u.migration = $1"
+						" AND greatest(u.last_read, u.last_write) > clock_timestamp() - make_interval(secs => $2)"
+						" ORDER BY greatest(u.last_read, u.last_write) DESC",
+						MIGSPEC_PARAMS(MIGSPEC_TEXT(migration->name),
+									   MIGSPEC_DATUM(FLOAT8OID, Float8GetDatum(migspec_contract_quiet), false)));
+	}
+	PG_FINALLY();
+	{
+		migspec_sql_read_only = saved;
+	}
+	PG_END_TRY();
+	PopActiveSnapshot();
+	return n;
+}
+
+/*
  * migspec_usage_recent -- see usage.h.
  */
 char *
@@ -218,13 +250,7 @@ migspec_usage_recent(const MigspecMigration *migration)
 	initStringInfo(&detail);
 	migspec_catalog_begin(&saved);
 	for (int look = 0; look < 2 && n == 0; look++)
-		n = migspec_sql("SELECT u.role, u.application, u.\"column\", u.relation,"
-						" round(extract(epoch FROM clock_timestamp() - greatest(u.last_read, u.last_write)))::text AS age"
-						" FROM migspec.old_shape_usage AS u WHERE u.migration = $1"
-						" AND greatest(u.last_read, u.last_write) > clock_timestamp() - make_interval(secs => $2)"
-						" ORDER BY greatest(u.last_read, u.last_write) DESC",
-						MIGSPEC_PARAMS(MIGSPEC_TEXT(migration->name),
-									   MIGSPEC_DATUM(FLOAT8OID, Float8GetDatum(migspec_contract_quiet), false)));
+		n = find_recent(migration);
 	for (uint64 i = 0; i < Min(n, MOST_NAMED); i++)
 		append_user(&detail, i);
 	if (n > MOST_NAMED)

@@ -175,6 +175,21 @@ foreach (1 .. 100)
 }
 is($refused, 100, 'contract sees each use, once it was counted');
 
+# and however old the snapshot of its transaction is
+wait_until_stored();
+$db->do('DELETE FROM migspec.usage');
+my $old = connect_to($node);
+$old->begin_work;
+$old->do(q(SET migspec.contract_quiet = '1h'));
+$old->do('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+$old->do('SELECT');
+$db->do('SELECT old FROM u');
+wait_until_stored();
+ok(!eval { $old->do(q(SELECT migspec_contract('c'))); 1 }, 'contract refuses under REPEATABLE READ as well');
+like($old->errstr, qr/was used within the last/, 'because of that use');
+$old->rollback;
+$old->disconnect;
+
 $db->disconnect;
 $node->stop;
 done_testing();
